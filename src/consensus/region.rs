@@ -1,0 +1,71 @@
+//! What the layers above need of a region: linearizable reads, proposals, and word of what changed.
+
+use std::future::Future;
+
+use claviger_state::{CommandBody, Outcome, Tables};
+use claviger_types::KeyId;
+
+/// A region's replicated state, as one of its nodes serves it.
+pub trait Region: Send + Sync + 'static {
+    /// A handle to the tables; cheap to make.
+    type Tables: Tables + Send + Sync;
+
+    /// The read gate: once this returns, [`Region::tables`] shows everything that was acknowledged anywhere in the region
+    /// before the call. Concurrent calls share one round (DESIGN.md section 4).
+    ///
+    /// # Errors
+    /// When the node cannot know, so it must not answer.
+    fn read(&self) -> impl Future<Output = Result<(), Unavailable>> + Send;
+
+    /// Proposes a command and waits until it has been applied by the leader. Any node takes proposals.
+    ///
+    /// # Errors
+    /// When it was not, or may not have been, applied. A refusal by the state machine is not an error here: it is the
+    /// outcome.
+    fn propose(&self, body: CommandBody) -> impl Future<Output = Result<Outcome, ProposeError>> + Send;
+
+    /// The tables as this node has applied them so far.
+    fn tables(&self) -> Self::Tables;
+}
+
+/// The node cannot answer now: there is no leader, or it is cut off from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the region has no leader that this node can reach")]
+pub struct Unavailable;
+
+/// Why a proposal has no outcome.
+#[derive(Debug, thiserror::Error)]
+pub enum ProposeError {
+    /// It was not applied; there is no leader that this node can reach.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// It was not applied; too many proposals are waiting.
+    #[error("too many proposals are waiting")]
+    Overloaded,
+    /// It may or may not be applied: the leader was lost, or did not answer in time.
+    #[error("it is not known whether the proposal was applied")]
+    Unknown,
+    /// It cannot be proposed at all.
+    #[error("the command is larger than a log entry may be")]
+    TooLarge,
+}
+
+/// Told of every change, after its writes are committed and before any read can rely on its index.
+pub trait Observer: Send + Sync + 'static {
+    /// These keys' records have changed: whatever is cached of them is void.
+    fn keys_changed(&self, keys: &[KeyId]);
+    /// Everything may have changed (a snapshot was installed): whatever is cached is void.
+    fn everything_changed(&self);
+    /// The dirty set has gained entries.
+    fn dirty_grew(&self);
+}
+
+/// Nobody to tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn keys_changed(&self, _keys: &[KeyId]) {}
+    fn everything_changed(&self) {}
+    fn dirty_grew(&self) {}
+}

@@ -1,0 +1,176 @@
+//! The slab: slots of 32 bytes in pages that are locked, left out of core images and not inherited by forks.
+//!
+//! Chunks are mapped as needed and never given back; a free slot is always zero. The list of free slots lives on the
+//! heap and names addresses only. Allocation and release take one lock and never allocate in `Drop`.
+#![allow(unsafe_code, reason = "mmap, mlock and madvise have no safe interface in std, and a slot is a raw pointer into such a mapping")]
+
+use std::io;
+use std::ptr::{self, NonNull};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use zeroize::Zeroize;
+
+use crate::CryptoError;
+
+const SLOT_BYTES: usize = 32;
+/// 2048 slots: locked memory is scarce (8 MiB by default), and adjacent chunks merge into one mapping.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+static SLAB: Mutex<Slab> = Mutex::new(Slab { free: Vec::new(), slots: 0 });
+
+struct Slab {
+    free: Vec<Address>,
+    /// All slots ever made; `free` always has room for that many.
+    slots: usize,
+}
+
+struct Address(NonNull<[u8; SLOT_BYTES]>);
+
+// SAFETY: the address of a slot may be used from any thread; who holds the address owns the slot alone.
+unsafe impl Send for Address {}
+
+/// One slot, owned by its holder alone; wiped and given back on drop.
+pub(super) struct Slot(Address);
+
+// SAFETY: a shared `Slot` gives only shared access to its bytes, as a `Box<[u8; 32]>` does.
+unsafe impl Sync for Slot {}
+
+impl Slot {
+    /// A zeroed slot.
+    pub(super) fn acquire() -> Result<Self, CryptoError> {
+        let mut slab = lock_slab();
+        if slab.free.is_empty() {
+            slab.grow()?;
+        }
+        slab.free.pop().map(Self).ok_or(CryptoError::SecretLength(0))
+    }
+
+    #[inline]
+    pub(super) fn bytes(&self) -> &[u8; SLOT_BYTES] {
+        // SAFETY: the address points into a chunk that is never unmapped, is aligned for bytes and initialised (zeroed by
+        // the kernel), and this slot is its one owner, so nobody writes while the borrow lasts.
+        unsafe { self.0.0.as_ref() }
+    }
+
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8; SLOT_BYTES] {
+        // SAFETY: as in `bytes`, and `&mut self` makes the access exclusive.
+        unsafe { self.0.0.as_mut() }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.bytes_mut().zeroize();
+        lock_slab().free.push(Address(self.0.0));
+    }
+}
+
+fn lock_slab() -> MutexGuard<'static, Slab> {
+    // A panic cannot leave the list half changed: each change is one push or pop.
+    SLAB.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Slab {
+    fn grow(&mut self) -> Result<(), CryptoError> {
+        let added = CHUNK_BYTES / SLOT_BYTES;
+        let room = self.slots + added - self.free.len();
+        let out_of_memory = |_| CryptoError::SecretMemory { bytes: CHUNK_BYTES, source: io::ErrorKind::OutOfMemory.into() };
+        self.free.try_reserve(room).map_err(out_of_memory)?;
+        let chunk = map_locked(CHUNK_BYTES, lock)?;
+        self.slots += added;
+        // SAFETY: the chunk has CHUNK_BYTES mapped bytes, so every multiple of SLOT_BYTES below that is inside it.
+        self.free.extend((0..added).rev().map(|slot| Address(unsafe { chunk.byte_add(slot * SLOT_BYTES) }.cast())));
+        Ok(())
+    }
+}
+
+/// Maps `bytes` zeroed bytes that are locked and excluded from core images, or nothing.
+fn map_locked(bytes: usize, lock: impl Fn(NonNull<u8>, usize) -> io::Result<()>) -> Result<NonNull<u8>, CryptoError> {
+    // SAFETY: a fresh anonymous mapping touches no memory that exists.
+    let address =
+        unsafe { libc::mmap(ptr::null_mut(), bytes, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0) };
+    let chunk = match NonNull::new(address.cast::<u8>()) {
+        Some(chunk) if address != libc::MAP_FAILED => chunk,
+        _ => return Err(CryptoError::SecretMemory { bytes, source: io::Error::last_os_error() }),
+    };
+    let locked = advise(chunk, bytes).and_then(|()| {
+        lock(chunk, bytes).or_else(|_| {
+            raise_lock_limit();
+            lock(chunk, bytes)
+        })
+    });
+    locked.map(|()| chunk).map_err(|source| {
+        // SAFETY: the mapping was made above, is `bytes` long, and nobody else knows its address.
+        unsafe { libc::munmap(address, bytes) };
+        CryptoError::SecretMemoryLock { bytes, limit_bytes: lock_limit().rlim_cur, source }
+    })
+}
+
+fn advise(chunk: NonNull<u8>, bytes: usize) -> io::Result<()> {
+    for advice in [libc::MADV_DONTDUMP, libc::MADV_DONTFORK] {
+        // SAFETY: the range is the caller's own mapping; neither advice changes its contents in this process.
+        if unsafe { libc::madvise(chunk.as_ptr().cast(), bytes, advice) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
+}
+
+fn lock(chunk: NonNull<u8>, bytes: usize) -> io::Result<()> {
+    // SAFETY: the range is the caller's own mapping, and locking does not change it.
+    match unsafe { libc::mlock(chunk.as_ptr().cast(), bytes) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn lock_limit() -> libc::rlimit {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointer is to a live `rlimit`. On failure it stays zero, which is only shown.
+    unsafe { libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) };
+    limit
+}
+
+/// Raises the soft limit to the hard one. Whether that was enough, the next attempt to lock shows.
+fn raise_lock_limit() {
+    let limit = lock_limit();
+    let raised = libc::rlimit { rlim_cur: limit.rlim_max, ..limit };
+    // SAFETY: the pointer is to a live `rlimit`; raising the soft limit up to the hard one is always allowed.
+    unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const raised) };
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[test]
+    fn memory_that_cannot_be_locked_is_refused_and_given_back() {
+        let seen = Cell::new(None);
+        let refused = map_locked(CHUNK_BYTES, |chunk, _| {
+            seen.set(Some(chunk.as_ptr() as u64));
+            Err(io::ErrorKind::OutOfMemory.into())
+        });
+        let Err(error @ CryptoError::SecretMemoryLock { .. }) = refused else { panic!("unlocked memory was handed out") };
+        assert!(error.to_string().contains("LimitMEMLOCK="));
+        // `dc` (not inherited by forks) together with unlocked would be our leftover; another thread may map the range anew.
+        let address = seen.get().unwrap();
+        assert!(crate::memory_scan::mappings().iter().all(|mapping| !mapping.contains(address) || !mapping.has_flag("dd") || mapping.has_flag("lo")));
+    }
+
+    #[test]
+    fn locking_is_tried_again_after_the_limit_was_raised() {
+        let attempts = Cell::new(0);
+        let chunk = map_locked(CHUNK_BYTES, |_, _| {
+            attempts.set(attempts.get() + 1);
+            if attempts.get() == 1 { Err(io::ErrorKind::OutOfMemory.into()) } else { Ok(()) }
+        })
+        .unwrap();
+        assert_eq!(attempts.get(), 2);
+        let limit = lock_limit();
+        assert_eq!(limit.rlim_cur, limit.rlim_max);
+        // SAFETY: mapped above with this length and used by nobody.
+        unsafe { libc::munmap(chunk.as_ptr().cast(), CHUNK_BYTES) };
+    }
+}

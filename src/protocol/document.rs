@@ -1,0 +1,187 @@
+//! The shared document of a key: what all its regions have in common, owned by its primary's region (DESIGN.md section 5.1).
+//!
+//! It carries no secret bytes: a material's sealed bytes and the id secret live beside it, each region under its own barrier.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use claviger_types::limits::{MATERIALS_PER_KEY_MAX, REGIONS_MAX};
+use claviger_types::{AccountId, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Author, DocumentError, Version};
+
+/// A region's standing in a multi-region key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MemberStatus {
+    /// Added, but has not shown that it holds every material.
+    Creating,
+    /// Holds every material of the document in which it became active, and counts for later ones.
+    Active,
+    /// Taken out of the count until it has caught up again.
+    Detached,
+    /// Has destroyed the key. Entries never vanish.
+    Gone,
+}
+
+/// A region's entry in a multi-region key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Member {
+    /// Its standing.
+    pub status: MemberStatus,
+    /// The document's version at the member's latest creation.
+    pub born: Version,
+    /// The document's version at its latest change of status.
+    pub since: Version,
+}
+
+/// What a material is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum MaterialState {
+    /// On its way to every member: decrypts, does not encrypt.
+    Pending,
+    /// Encrypts and decrypts. Exactly one material of a document is current.
+    Current,
+    /// Decrypts only.
+    Past,
+    /// An import that was withdrawn before it was ever used (imported keys alone).
+    Discarded,
+}
+
+/// One version of a key's material, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MaterialEntry {
+    /// Its id, which is derived from its bytes.
+    pub id: MaterialId,
+    /// When it was made, in its maker's log time.
+    pub created_at: Timestamp,
+    /// Its use.
+    pub state: MaterialState,
+}
+
+/// The shared document. A single-region key uses the same structure with no members.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SharedDoc {
+    /// Grows with every change.
+    pub version: Version,
+    /// The key, whose id says whether it is multi-region.
+    pub key_id: KeyId,
+    /// The owner.
+    pub account: AccountId,
+    /// What kind of material.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where material comes from.
+    pub origin: Origin,
+    /// When the key was created in its first region.
+    pub created_at: Timestamp,
+    /// The regions of a multi-region key, its primary among them; empty for a single-region key.
+    pub members: BTreeMap<Region, Member>,
+    /// All versions of the material, oldest first.
+    pub materials: Vec<MaterialEntry>,
+}
+
+/// What a new document is made of.
+#[derive(Clone, Debug)]
+pub struct NewDocument {
+    /// The region that creates the key, its primary.
+    pub author: Author,
+    /// The key's id.
+    pub key_id: KeyId,
+    /// The owner.
+    pub account: AccountId,
+    /// What kind of material.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where material comes from.
+    pub origin: Origin,
+    /// Log time of the creation.
+    pub created_at: Timestamp,
+    /// The id of the first material.
+    pub material: MaterialId,
+}
+
+impl SharedDoc {
+    /// The first version of a new key's document.
+    pub fn create(new: NewDocument) -> Self {
+        let version = Version::first(new.author.clone());
+        let mut members = BTreeMap::new();
+        if new.key_id.is_multi_region() {
+            let primary = Member { status: MemberStatus::Active, born: version.clone(), since: version.clone() };
+            members.insert(new.author.region, primary);
+        }
+        Self {
+            version,
+            key_id: new.key_id,
+            account: new.account,
+            spec: new.spec,
+            usage: new.usage,
+            origin: new.origin,
+            created_at: new.created_at,
+            members,
+            materials: vec![MaterialEntry { id: new.material, created_at: new.created_at, state: MaterialState::Current }],
+        }
+    }
+
+    /// The region that owns the document.
+    pub const fn primary(&self) -> &Region {
+        &self.version.epoch.author.region
+    }
+
+    /// Whether `author` may change this document.
+    pub fn is_owned_by(&self, author: &Author) -> bool {
+        self.version.epoch.author == *author
+    }
+
+    /// The material that encrypts. [`SharedDoc::validate`] holds that there is exactly one.
+    pub fn current_material(&self) -> Option<&MaterialEntry> {
+        self.materials.iter().find(|material| material.state == MaterialState::Current)
+    }
+
+    /// Whether `id` is one of the document's materials.
+    pub fn names_material(&self, id: &MaterialId) -> bool {
+        self.materials.iter().any(|material| material.id == *id)
+    }
+
+    /// The ids of all materials.
+    pub fn material_ids(&self) -> BTreeSet<MaterialId> {
+        self.materials.iter().map(|material| material.id).collect()
+    }
+
+    /// The state that DescribeKey shows in `region`, where DisableKey and EnableKey have left the key `enabled`.
+    pub fn state_in(&self, region: &Region, enabled: bool) -> KeyState {
+        match self.members.get(region).map(|member| member.status) {
+            Some(MemberStatus::Creating) => KeyState::Creating,
+            Some(MemberStatus::Detached | MemberStatus::Gone) => KeyState::Unavailable,
+            Some(MemberStatus::Active) | None if enabled => KeyState::Enabled,
+            Some(MemberStatus::Active) | None => KeyState::Disabled,
+        }
+    }
+
+    /// Checks what must hold of every document, so that one from a peer can be trusted to be well formed.
+    ///
+    /// # Errors
+    /// The first thing that does not hold.
+    pub fn validate(&self) -> Result<(), DocumentError> {
+        if self.key_id.is_multi_region() != self.members.contains_key(self.primary()) {
+            return Err(DocumentError::Membership);
+        }
+        if !self.key_id.is_multi_region() && !self.members.is_empty() {
+            return Err(DocumentError::Membership);
+        }
+        if self.members.len() > REGIONS_MAX || self.materials.len() > MATERIALS_PER_KEY_MAX {
+            return Err(DocumentError::TooLarge);
+        }
+        if self.materials.iter().filter(|material| material.state == MaterialState::Current).count() != 1 {
+            return Err(DocumentError::CurrentMaterial);
+        }
+        if self.material_ids().len() != self.materials.len() {
+            return Err(DocumentError::RepeatedMaterial);
+        }
+        if self.members.values().any(|member| member.since > self.version || member.born > member.since) {
+            return Err(DocumentError::MemberFromTheFuture);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,48 @@
+//! The shapes of the AWS KMS API: requests, responses and errors, with AWS's constraint checks and messages.
+//!
+//! A request goes through `decode` (JSON to optional members: wrong types end here), `constraint` (the model's lengths,
+//! ranges, patterns and enums, all failures in one answer), then into a shape whose values are valid by type. A member
+//! that the model has and Claviger does not implement is refused by name (`unsupported`), never ignored. Responses are
+//! written once, straight into the bytes of the body.
+//!
+//! Deliberately absent: HTTP, authentication, lookup of keys, and any knowledge of which region this is. Shapes that hold
+//! plaintext have no `Debug` and zeroize it. `admin` is the other API: the operators' one, plain serde.
+
+pub mod admin;
+mod constraint;
+mod decode;
+mod encode;
+mod error;
+mod key_ref;
+mod metadata;
+mod model;
+#[cfg(test)]
+mod model_tests;
+mod operation;
+mod operations;
+mod request;
+mod response;
+mod tags;
+mod unsupported;
+
+pub use error::{ApiError, ErrorCode};
+pub use metadata::{KeyMetadata, MultiRegionConfiguration};
+pub use operation::Operation;
+pub use operations::create_key::{CreateKeyRequest, CreateKeyResponse};
+pub use operations::data_key::{DataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextResponse};
+pub use operations::decrypt::{DecryptRequest, DecryptResponse};
+pub use operations::describe_key::{DescribeKeyRequest, DescribeKeyResponse};
+pub use operations::encrypt::{EncryptRequest, EncryptResponse};
+pub use operations::generate_random::{GenerateRandomRequest, GenerateRandomResponse};
+pub use operations::key_switch::KeySwitchRequest;
+pub use operations::list_keys::{ListKeysRequest, ListKeysResponse};
+pub use operations::re_encrypt::{ReEncryptRequest, ReEncryptResponse};
+pub use operations::replicate_key::{ReplicateKeyRequest, ReplicateKeyResponse};
+pub use request::Request;
+pub use response::Response;
+
+/// An encryption context: authenticated with the ciphertext, never secret (rules page, section 11).
+pub type EncryptionContext = std::collections::BTreeMap<String, String>;
+
+/// The tags of a key: at most fifty, keys unique (rules page, section 13).
+pub type Tags = std::collections::BTreeMap<String, String>;

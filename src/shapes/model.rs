@@ -1,0 +1,76 @@
+//! The constraints of AWS's model (botocore 1.43, kms 2014-11-01), under the names of its shapes.
+//!
+//! Values that Claviger does not implement are here too: a request with one of them is refused as unsupported, and one
+//! with a value that is not here as invalid. `model_tests` compares all of this with the model.
+
+use claviger_types::limits::{DESCRIPTION_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX};
+
+use crate::constraint::TextShape;
+
+pub(crate) const KEY_ID: TextShape = TextShape::length(1, KEY_REF_BYTES_MAX);
+pub(crate) const DESCRIPTION: TextShape = TextShape::length(0, DESCRIPTION_CHARS_MAX);
+pub(crate) const TAG_KEY: TextShape = TextShape::length(1, TAG_KEY_CHARS_MAX);
+pub(crate) const TAG_VALUE: TextShape = TextShape::length(0, TAG_VALUE_CHARS_MAX);
+pub(crate) const CUSTOM_KEY_STORE_ID: TextShape = TextShape::length(1, 64);
+pub(crate) const GRANT_TOKEN: TextShape = TextShape::length(1, 8192);
+pub(crate) const GRANT_TOKENS_MAX: usize = 10;
+pub(crate) const ATTESTATION_DOCUMENT_BYTES_MAX: usize = 262_144;
+
+pub(crate) const POLICY: TextShape = TextShape::pattern(1, 131_072, r"[\u0009\u000A\u000D\u0020-\u00FF]+", |text| {
+    !text.is_empty() && text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}'))
+});
+pub(crate) const XKS_KEY_ID: TextShape = TextShape::pattern(1, 128, "^[a-zA-Z0-9-_.]+$", |text| {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+});
+pub(crate) const REGION: TextShape = TextShape::pattern(1, REGION_BYTES_MAX, r"^([a-z]+-){2,3}\d+$", is_region);
+pub(crate) const MARKER: TextShape =
+    TextShape::pattern(1, MARKER_CHARS_MAX, r"[\u0020-\u00FF]*", |text| text.chars().all(|c| matches!(c, ' '..='\u{ff}')));
+
+pub(crate) const KEY_USAGE: TextShape = TextShape::one_of(&["SIGN_VERIFY", "ENCRYPT_DECRYPT", "GENERATE_VERIFY_MAC", "KEY_AGREEMENT"]);
+pub(crate) const KEY_SPEC: TextShape = TextShape::one_of(&[
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "ECC_NIST_P256",
+    "ECC_NIST_P384",
+    "ECC_NIST_P521",
+    "ECC_SECG_P256K1",
+    "SYMMETRIC_DEFAULT",
+    "HMAC_224",
+    "HMAC_256",
+    "HMAC_384",
+    "HMAC_512",
+    "SM2",
+    "ML_DSA_44",
+    "ML_DSA_65",
+    "ML_DSA_87",
+    "ECC_NIST_EDWARDS25519",
+]);
+pub(crate) const CUSTOMER_MASTER_KEY_SPEC: TextShape = TextShape::one_of(&[
+    "RSA_2048",
+    "RSA_3072",
+    "RSA_4096",
+    "ECC_NIST_P256",
+    "ECC_NIST_P384",
+    "ECC_NIST_P521",
+    "ECC_SECG_P256K1",
+    "SYMMETRIC_DEFAULT",
+    "HMAC_224",
+    "HMAC_256",
+    "HMAC_384",
+    "HMAC_512",
+    "SM2",
+]);
+pub(crate) const ORIGIN: TextShape = TextShape::one_of(&["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]);
+pub(crate) const ENCRYPTION_ALGORITHM: TextShape =
+    TextShape::one_of(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"]);
+pub(crate) const DATA_KEY_SPEC: TextShape = TextShape::one_of(&["AES_256", "AES_128"]);
+pub(crate) const DRY_RUN_MODIFIER: TextShape = TextShape::one_of(&["IGNORE_CIPHERTEXT"]);
+pub(crate) const KEY_ENCRYPTION_MECHANISM: TextShape = TextShape::one_of(&["RSAES_OAEP_SHA_256"]);
+
+/// The pattern alone; `claviger_types::Region` also knows the length.
+fn is_region(text: &str) -> bool {
+    let Some((words, number)) = text.rsplit_once('-') else { return false };
+    let lower = words.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase()));
+    lower && (2..=3).contains(&words.split('-').count()) && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+}

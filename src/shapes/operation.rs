@@ -1,0 +1,90 @@
+//! The operations that are implemented; every other name is unknown.
+
+use std::fmt;
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
+        /// An operation of the API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Operation { $($(#[$doc])* $name),+ }
+
+        impl Operation {
+            /// Every operation, in the order of the variants.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// AWS's name for it.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+
+            /// The operation of that name; names are case-sensitive.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name {
+                    $(stringify!($name) => Some(Self::$name),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// Makes a key.
+    CreateKey,
+    /// Opens a ciphertext.
+    Decrypt,
+    /// Shows a key's metadata.
+    DescribeKey,
+    /// Switches a key off.
+    DisableKey,
+    /// Switches a key on.
+    EnableKey,
+    /// Encrypts up to 4096 bytes.
+    Encrypt,
+    /// Makes a data key, in plaintext and encrypted.
+    GenerateDataKey,
+    /// Makes a data key, encrypted only.
+    GenerateDataKeyWithoutPlaintext,
+    /// Returns random bytes.
+    GenerateRandom,
+    /// Lists the keys of an account.
+    ListKeys,
+    /// Decrypts and encrypts again, inside.
+    ReEncrypt,
+    /// Makes a replica of a multi-region key in another region.
+    ReplicateKey,
+}
+
+impl Operation {
+    /// Whether it changes stored state, so that its invocation id is remembered (DESIGN.md section 4, "Exactly once").
+    pub const fn is_write(self) -> bool {
+        matches!(self, Self::CreateKey | Self::DisableKey | Self::EnableKey | Self::ReplicateKey)
+    }
+
+    /// Whether a request carries bytes that must not stay in memory.
+    pub(crate) const fn request_is_secret(self) -> bool {
+        matches!(self, Self::Encrypt)
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_variants_agree_and_nothing_else_is_known() {
+        for (index, operation) in Operation::ALL.iter().enumerate() {
+            assert_eq!(Operation::from_name(operation.as_str()), Some(*operation));
+            assert_eq!(*operation as usize, index, "the metrics table of the api crate indexes by variant");
+        }
+        for unknown in ["", "encrypt", "Encrypt ", "ScheduleKeyDeletion", "TrentService.Encrypt"] {
+            assert_eq!(Operation::from_name(unknown), None, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! Carrying out one command: everything here is a function of the tables, the log index and the command.
+
+mod dirty;
+mod keys;
+mod once;
+mod receive;
+mod region;
+mod reserve;
+
+use claviger_types::Timestamp;
+
+use crate::read::{self, LOG_TIME_ROW};
+use crate::{Applied, Command, CommandBody, Effects, Outcome, Overlay, Refusal, StateError, Table};
+
+/// Applies `command`, which stands at `index` of the log, to the tables.
+///
+/// A refused command leaves nothing behind but the time and, for a retry, its refusal.
+///
+/// # Errors
+/// When the tables cannot be read or hold a damaged record: the node must stop.
+pub fn apply(tables: &mut Overlay<'_>, index: u64, command: &Command) -> Result<Applied, StateError> {
+    let now = read::log_time(tables)?.max(command.time);
+    tables.put_bytes(Table::Meta, LOG_TIME_ROW, now.as_millis().to_be_bytes().to_vec());
+    let Some(once) = once::of(&command.body) else {
+        return attempt(tables, index, now, &command.body);
+    };
+    if let Some(outcome) = once::recall(tables, once)? {
+        return Ok(Applied { outcome, effects: Effects::default() });
+    }
+    let applied = attempt(tables, index, now, &command.body)?;
+    if applied.outcome != Err(Refusal::StaleAuthorisation) {
+        once::remember(tables, once, &applied.outcome, now)?;
+    }
+    Ok(applied)
+}
+
+/// Carries out the command on an overlay of its own, whose writes are kept only if it is not refused.
+fn attempt(tables: &mut Overlay<'_>, index: u64, now: Timestamp, body: &CommandBody) -> Result<Applied, StateError> {
+    let mut step = Step { tables: Overlay::new(tables), index, now, effects: Effects::default() };
+    let outcome = step.carry_out(body)?;
+    let Step { tables: tried, effects, .. } = step;
+    let writes = tried.into_writes();
+    if outcome.is_err() {
+        return Ok(Applied { outcome, effects: Effects::default() });
+    }
+    tables.extend(writes);
+    Ok(Applied { outcome, effects })
+}
+
+/// One command on its way.
+struct Step<'a> {
+    tables: Overlay<'a>,
+    index: u64,
+    now: Timestamp,
+    effects: Effects,
+}
+
+impl Step<'_> {
+    fn carry_out(&mut self, body: &CommandBody) -> Result<Outcome, StateError> {
+        if let CommandBody::FoundRegion(found) = body {
+            return self.found_region(found);
+        }
+        let Some(me) = read::region(&self.tables)? else { return Ok(Err(Refusal::NotFounded)) };
+        match body {
+            CommandBody::FoundRegion(_) => Ok(Err(Refusal::AlreadyFounded)),
+            CommandBody::Tick => Ok(Ok(crate::Response::Done)),
+            CommandBody::RegisterNode(register) => self.register_node(*register),
+            CommandBody::CreateKey(create) => self.create_key(&me, create),
+            CommandBody::SetKeyEnabled(set) => self.set_key_enabled(&me, set),
+            CommandBody::ReplicateKey(replicate) => self.replicate_key(&me, replicate),
+            CommandBody::Reserve(reserve) => self.reserve(&me, reserve),
+            CommandBody::LapseReservation { key_id, revision } => self.lapse_reservation(key_id, *revision),
+            CommandBody::AddPeer(add) => self.add_peer(&me, add),
+            CommandBody::ReceiveDocuments(receive) => self.receive_documents(&me, receive),
+            CommandBody::ReceiveStatuses(receive) => self.receive_statuses(&me, receive),
+            CommandBody::StatusesDelivered { to, delivered } => self.statuses_delivered(to, delivered),
+        }
+    }
+
+    fn add_to_counter(&mut self, name: &str, change: i64) -> Result<(), StateError> {
+        let value = read::count(&self.tables, name)?.saturating_add_signed(change);
+        self.tables.put_bytes(Table::Counters, name.as_bytes(), value.to_be_bytes().to_vec());
+        Ok(())
+    }
+
+    /// The peer in its admitted life, if it may act for what is asked.
+    fn admitted(&self, author: &claviger_protocol::Author) -> Result<Result<crate::PeerRecord, Refusal>, StateError> {
+        let Some(peer) = read::peer(&self.tables, &author.region)? else { return Ok(Err(Refusal::UnknownPeer)) };
+        if peer.incarnation != author.incarnation {
+            return Ok(Err(Refusal::PeerIncarnation));
+        }
+        Ok(Ok(peer))
+    }
+}
+
+/// Short-circuits a refusal inside a function that returns `Result<Outcome, StateError>`.
+macro_rules! granted {
+    ($result:expr) => {
+        match $result {
+            Ok(value) => value,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        }
+    };
+}
+use granted;

@@ -1,0 +1,65 @@
+//! Exactly once: what an invocation id did is remembered for a bounded time, counted in log time.
+
+use std::ops::ControlFlow;
+
+use claviger_types::Timestamp;
+use claviger_types::limits::INVOCATION_MEMORY;
+
+use crate::read::{self, invocation_row};
+use crate::{CommandBody, InvocationRecord, Once, Outcome, Overlay, Refusal, StateError, Table};
+
+/// How many old entries each new one sweeps out: more than one, so that the table shrinks to what the memory spans.
+const SWEPT_PER_COMMAND: usize = 4;
+
+/// The invocation that a command belongs to.
+pub(super) const fn of(body: &CommandBody) -> Option<&Once> {
+    match body {
+        CommandBody::CreateKey(create) => Some(&create.once),
+        CommandBody::SetKeyEnabled(set) => Some(&set.once),
+        CommandBody::ReplicateKey(replicate) => Some(&replicate.once),
+        _ => None,
+    }
+}
+
+/// What the same invocation was answered before.
+pub(super) fn recall(tables: &Overlay<'_>, once: &Once) -> Result<Option<Outcome>, StateError> {
+    Ok(read::invocation(tables, &once.principal, &once.invocation_id)?.map(|record| record.answer_to(once)))
+}
+
+impl InvocationRecord {
+    /// The stored answer, or a refusal when the same id comes with another request.
+    pub fn answer_to(&self, once: &Once) -> Outcome {
+        if self.operation == once.operation && self.body_sha256 == once.body_sha256 {
+            self.outcome.clone()
+        } else {
+            Err(Refusal::InvocationReused)
+        }
+    }
+}
+
+/// Stores an answer for retries and sweeps out answers that are too old.
+pub(super) fn remember(tables: &mut Overlay<'_>, once: &Once, outcome: &Outcome, now: Timestamp) -> Result<(), StateError> {
+    let row = invocation_row(&once.principal, &once.invocation_id);
+    let record = InvocationRecord { operation: once.operation, body_sha256: once.body_sha256, outcome: outcome.clone(), at: now };
+    tables.put(&row, &record)?;
+    tables.put_bytes(Table::InvocationsByTime, &[now.as_millis().to_be_bytes().as_slice(), &row].concat(), Vec::new());
+    sweep(tables, now)
+}
+
+fn sweep(tables: &mut Overlay<'_>, now: Timestamp) -> Result<(), StateError> {
+    let mut old = Vec::new();
+    read::scan_prefix(tables, Table::InvocationsByTime, &[], &[], |row, _| {
+        let (time, _) = row.split_first_chunk::<8>().ok_or_else(|| StateError::corrupt_row(Table::InvocationsByTime, row))?;
+        let at = Timestamp::from_millis(u64::from_be_bytes(*time));
+        if now.since(at) < INVOCATION_MEMORY || old.len() >= SWEPT_PER_COMMAND {
+            return Ok(ControlFlow::Break(()));
+        }
+        old.push(row.to_vec());
+        Ok(ControlFlow::Continue(()))
+    })?;
+    for row in old {
+        tables.delete(Table::Invocations, &row[8..]);
+        tables.delete(Table::InvocationsByTime, &row);
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! Reservations at the target of a ReplicateKey (DESIGN.md section 5.2, rule 10).
+
+use claviger_types::KeyId;
+use claviger_types::limits::{KEYS_PER_ACCOUNT_MAX, RESERVATIONS_PER_PEER_MAX};
+
+use super::{Step, granted};
+use crate::read::{self, counter};
+use crate::{Outcome, Refusal, RegionRecord, ReservationRecord, Reserve, Response, StateError, Table};
+
+impl Step<'_> {
+    /// A repeated or newer request for the same key from the same primary replaces the older reservation.
+    pub(super) fn reserve(&mut self, _me: &RegionRecord, reserve: &Reserve) -> Result<Outcome, StateError> {
+        let peer = granted!(self.admitted(&reserve.primary)?);
+        if !peer.accounts.contains(reserve.account) {
+            return Ok(Err(Refusal::AccountNotAllowed));
+        }
+        if read::key(&self.tables, &reserve.key_id)?.is_some() {
+            return Ok(Err(Refusal::AlreadyExists));
+        }
+        if read::key_count(&self.tables, reserve.account)? >= KEYS_PER_ACCOUNT_MAX {
+            return Ok(Err(Refusal::TooManyKeys));
+        }
+        let held = read::reservation(&self.tables, &reserve.key_id)?;
+        if held.as_ref().is_some_and(|held| held.primary != reserve.primary) {
+            return Ok(Err(Refusal::AlreadyExists));
+        }
+        if held.is_none() {
+            let counter = counter::reservations_of(&reserve.primary.region);
+            if read::count(&self.tables, &counter)? >= RESERVATIONS_PER_PEER_MAX as u64 {
+                return Ok(Err(Refusal::TooManyReservations));
+            }
+            self.add_to_counter(&counter, 1)?;
+        }
+        let record = ReservationRecord {
+            primary: reserve.primary.clone(),
+            account: reserve.account,
+            description: reserve.description.clone(),
+            tags: reserve.tags.clone(),
+            deadline: held.map_or(reserve.deadline, |held| held.deadline.max(reserve.deadline)),
+            reserved_at: self.now,
+            revision: self.index,
+        };
+        self.tables.put(&reserve.key_id.to_row(), &record)?;
+        Ok(Ok(Response::Done))
+    }
+
+    /// Lets a reservation go, unless it has been replaced or used since.
+    pub(super) fn lapse_reservation(&mut self, key_id: &KeyId, revision: u64) -> Result<Outcome, StateError> {
+        if let Some(held) = read::reservation(&self.tables, key_id)?
+            && held.revision == revision
+        {
+            self.end_reservation(key_id, &held)?;
+        }
+        Ok(Ok(Response::Done))
+    }
+
+    pub(super) fn end_reservation(&mut self, key_id: &KeyId, held: &ReservationRecord) -> Result<(), StateError> {
+        self.tables.delete(Table::Reservations, &key_id.to_row());
+        self.add_to_counter(&counter::reservations_of(&held.primary.region), -1)
+    }
+}

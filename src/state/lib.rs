@@ -1,0 +1,30 @@
+//! The replicated state machine of a region: pure and synchronous, over a [`Tables`] trait.
+//!
+//! A [`Command`] goes in, writes and a [`Response`] come out ([`apply`]). Time, ids, random bytes and sealed material
+//! arrive inside commands, so every node of a region computes the same. Business rules are checked here and nowhere
+//! else, so concurrent requests cannot race them. This crate does no I/O, reads no clock and holds no secret in clear.
+
+mod apply;
+mod command;
+mod error;
+mod memory;
+mod outcome;
+mod overlay;
+pub mod read;
+mod record;
+mod tables;
+
+pub use apply::apply;
+pub use command::{
+    AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, Once, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
+    RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled,
+};
+pub use error::StateError;
+pub use memory::MemoryTables;
+pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
+pub use overlay::{Overlay, WriteSet};
+pub use record::{
+    AccountScope, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord,
+    RegionPublicKeys, RegionRecord, Regional, ReservationRecord,
+};
+pub use tables::{Table, Tables, Visit};

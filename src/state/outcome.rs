@@ -1,0 +1,152 @@
+//! What applying a command gives: an answer or a refusal, and what the rest of the node must know.
+
+use claviger_protocol::{Refused, SharedDoc};
+use claviger_types::{KeyId, KeyState};
+use serde::{Deserialize, Serialize};
+
+use crate::{PeerRecord, Regional};
+
+/// The API operations that write. Variants are appended, never reordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Operation {
+    /// CreateKey.
+    CreateKey,
+    /// EnableKey.
+    EnableKey,
+    /// DisableKey.
+    DisableKey,
+    /// ReplicateKey.
+    ReplicateKey,
+}
+
+/// The answer to a command, or why it was refused. Part of the log's contract: it is stored for retries and sent
+/// between nodes, so variants are appended, never reordered.
+pub type Outcome = Result<Response, Refusal>;
+
+/// A command was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Response {
+    /// Nothing to tell.
+    Done,
+    /// A key as it is now.
+    Key {
+        /// Its shared document.
+        document: Box<SharedDoc>,
+        /// This region's part.
+        regional: Box<Regional>,
+    },
+    /// A peer was added or changed (`changed`), or was known exactly so.
+    Peer {
+        /// The peer as it is now.
+        peer: Box<PeerRecord>,
+        /// Whether the command changed anything.
+        changed: bool,
+    },
+    /// What became of each document of a batch, in its order.
+    Documents(Vec<Result<(), DocumentRefusal>>),
+    /// Key and status revision of each status that was taken.
+    Statuses(Vec<(KeyId, u64)>),
+}
+
+/// Why one document of a batch was not taken, in a form that is stored and sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DocumentRefusal {
+    /// Malformed, or not from its author, or contradicting what is held: an operator must look.
+    Invalid,
+    /// The receiver is no member of it.
+    NotAMember,
+    /// The receiver does not know the key and holds no reservation.
+    NoReservation,
+    /// The receiver holds this version or a greater one; its status is on its way.
+    NotNewer,
+    /// Bytes of a material are missing; the receiver's status, which names what it holds, is on its way.
+    MissingMaterial,
+    /// The peer may not act for the key's account.
+    AccountNotAllowed,
+}
+
+impl From<Refused> for DocumentRefusal {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Malformed(_) | Refused::NotItsAuthor | Refused::Contradicts => Self::Invalid,
+            Refused::NotAMember => Self::NotAMember,
+            Refused::NoReservation => Self::NoReservation,
+            Refused::NotNewer => Self::NotNewer,
+            Refused::MissingMaterial => Self::MissingMaterial,
+        }
+    }
+}
+
+/// Why a command changed nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// The region has not been founded.
+    #[error("the region has not been founded")]
+    NotFounded,
+    /// The region has been founded already.
+    #[error("the region has been founded already")]
+    AlreadyFounded,
+    /// What is to be created is there.
+    #[error("it exists already")]
+    AlreadyExists,
+    /// There is no such key.
+    #[error("there is no such key")]
+    NotFound,
+    /// The key's state does not allow it.
+    #[error("the key is {0}")]
+    InvalidState(KeyState),
+    /// What the authorisation read has changed since: authorise again. Never stored for retries.
+    #[error("what the authorisation read has changed")]
+    StaleAuthorisation,
+    /// The account has as many keys as it may have.
+    #[error("the account has as many keys as it may have")]
+    TooManyKeys,
+    /// The invocation id has been used with another operation or body.
+    #[error("the invocation id has been used for another request")]
+    InvocationReused,
+    /// This region is not the primary of a multi-region key.
+    #[error("this region is not the primary of a multi-region key")]
+    NotPrimary,
+    /// The key is in as many regions as it may be, or the region has as many peers.
+    #[error("there are as many regions as there may be")]
+    TooManyRegions,
+    /// The region is not an admitted peer.
+    #[error("the region is not an admitted peer")]
+    UnknownPeer,
+    /// The peer is in another life than the admitted one.
+    #[error("the peer's incarnation is not the admitted one")]
+    PeerIncarnation,
+    /// The peer may not act for this account.
+    #[error("the peer may not act for this account")]
+    AccountNotAllowed,
+    /// The peer holds as many reservations as it may.
+    #[error("the peer holds as many reservations as it may")]
+    TooManyReservations,
+    /// The reservation's time has passed.
+    #[error("the reservation's time has passed")]
+    ReservationLapsed,
+    /// The node id belongs to another data directory.
+    #[error("the node id belongs to another data directory")]
+    NodeIdUsed,
+    /// A region cannot be its own peer, or a peer's endpoints are none or too many.
+    #[error("the peer is not acceptable: {0}")]
+    BadPeer(String),
+}
+
+/// What the node must do once the writes are committed, before it shows the new index.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Keys whose cached records are void.
+    pub keys: Vec<KeyId>,
+    /// Whether the shipper has new work.
+    pub dirty: bool,
+}
+
+/// A command applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The answer.
+    pub outcome: Outcome,
+    /// What the node must do.
+    pub effects: Effects,
+}

@@ -1,0 +1,220 @@
+//! The records that the tables hold, each with its table and schema version. Fields are never reordered; a change of
+//! layout is a new schema version (golden files in `tests/golden` hold them fast).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use claviger_protocol::{Author, Epoch, STATUS_SCHEMA, SharedDoc, StatusRecord};
+use claviger_types::{AccountId, ClusterId, Incarnation, NodeInstance, Partition, Region, Sealed, Timestamp, TrustDomain};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::{Operation, Outcome, Table};
+
+/// A record that lives in one table.
+pub trait Record: Serialize + DeserializeOwned {
+    /// Its table.
+    const TABLE: Table;
+    /// The schema version of its encoding.
+    const SCHEMA: u8;
+}
+
+macro_rules! record {
+    ($type:ty, $table:ident, $schema:expr) => {
+        impl Record for $type {
+            const TABLE: Table = Table::$table;
+            const SCHEMA: u8 = $schema;
+        }
+    };
+}
+
+/// Who this region is: written once, by its first command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionRecord {
+    /// The region's name.
+    pub region: Region,
+    /// The partition of its ARNs.
+    pub partition: Partition,
+    /// The trust domain of its certificates.
+    pub trust_domain: TrustDomain,
+    /// The cluster.
+    pub cluster_id: ClusterId,
+    /// Its present life.
+    pub incarnation: Incarnation,
+    /// The barrier's keyring, sealed by the root key.
+    pub keyring: Sealed,
+}
+record!(RegionRecord, Meta, 1);
+
+impl RegionRecord {
+    /// Its row in `Meta`.
+    pub const ROW: &'static [u8] = b"region";
+
+    /// This region as the author of documents.
+    pub fn author(&self) -> Author {
+        Author { region: self.region.clone(), incarnation: self.incarnation }
+    }
+}
+
+/// The public keys of a region (DESIGN.md section 6, region wrap); `crypto` knows their lengths and uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionPublicKeys {
+    /// Counts this region's key pairs, from 1.
+    pub version: u32,
+    /// X-Wing encapsulation key.
+    pub kem: Vec<u8>,
+    /// Ed25519 verification key.
+    pub ed25519: Vec<u8>,
+    /// ML-DSA-65 verification key.
+    pub ml_dsa_65: Vec<u8>,
+}
+
+/// This region's own region keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegionKeysRecord {
+    /// What peers are told.
+    pub public: RegionPublicKeys,
+    /// The private keys, sealed by the barrier.
+    pub private: Sealed,
+}
+record!(RegionKeysRecord, Meta, 1);
+
+impl RegionKeysRecord {
+    /// Its row in `Meta`.
+    pub const ROW: &'static [u8] = b"region-keys";
+}
+
+/// What belongs to one region's copy of a key and never leaves it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Regional {
+    /// When the key, or this replica of it, came into being here.
+    pub created_at: Timestamp,
+    /// Its description.
+    pub description: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// What EnableKey and DisableKey have left.
+    pub enabled: bool,
+}
+
+/// A key as this region holds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRecord {
+    /// The log index of the latest change: what an authorisation that read this record depends on.
+    pub revision: u64,
+    /// What all its regions share.
+    pub document: SharedDoc,
+    /// What is this region's alone.
+    pub regional: Regional,
+    /// The id secret, sealed by this region's barrier.
+    pub id_secret: Sealed,
+    /// Counts this region's status records for the key.
+    pub status_revision: u64,
+    /// The greatest epoch seen or promised.
+    pub greatest_epoch: Epoch,
+}
+record!(KeyRecord, Keys, 1);
+
+/// One version of a key's material, sealed by this region's barrier.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaterialRecord {
+    /// The sealed bytes.
+    pub sealed: Sealed,
+}
+record!(MaterialRecord, Materials, 1);
+
+/// What an invocation id did (DESIGN.md section 4, "Exactly once").
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvocationRecord {
+    /// The operation.
+    pub operation: Operation,
+    /// SHA-256 of the request body.
+    pub body_sha256: [u8; 32],
+    /// What was answered.
+    pub outcome: Outcome,
+    /// When, in log time.
+    pub at: Timestamp,
+}
+record!(InvocationRecord, Invocations, 1);
+
+/// The accounts for which a peer region may ask something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AccountScope {
+    /// All of them.
+    All,
+    /// These alone.
+    Only(BTreeSet<AccountId>),
+}
+
+impl AccountScope {
+    /// Whether `account` is in it.
+    pub fn contains(&self, account: AccountId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(accounts) => accounts.contains(&account),
+        }
+    }
+}
+
+/// A region that an operator has admitted as a peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRecord {
+    /// Its name.
+    pub region: Region,
+    /// Its cluster.
+    pub cluster_id: ClusterId,
+    /// The life in which it was admitted; another one is refused.
+    pub incarnation: Incarnation,
+    /// Its nodes' peer listeners, `https://host:port`.
+    pub endpoints: Vec<String>,
+    /// Its public keys.
+    pub keys: RegionPublicKeys,
+    /// The accounts for which it may act.
+    pub accounts: AccountScope,
+    /// When it was added, in log time.
+    pub added_at: Timestamp,
+}
+record!(PeerRecord, Peers, 1);
+
+record!(StatusRecord, Statuses, STATUS_SCHEMA);
+
+/// What a peer has not got yet of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirtyRecord {
+    /// Since when, in log time.
+    pub since: Timestamp,
+    /// Our document.
+    pub document: bool,
+    /// Our status.
+    pub status: bool,
+}
+record!(DirtyRecord, Dirty, 1);
+
+/// A place held for a replica that a peer is about to create (rule 10).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReservationRecord {
+    /// Who asked: the key's primary.
+    pub primary: Author,
+    /// The key's owner.
+    pub account: AccountId,
+    /// The replica's description.
+    pub description: String,
+    /// The replica's tags.
+    pub tags: BTreeMap<String, String>,
+    /// The primary commits before its log time passes this, or never.
+    pub deadline: Timestamp,
+    /// When it was made, in this region's log time.
+    pub reserved_at: Timestamp,
+    /// The log index that made it: names this reservation among those of the key.
+    pub revision: u64,
+}
+record!(ReservationRecord, Reservations, 1);
+
+/// A node id that was used once and so belongs to one data directory for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// The data directory.
+    pub instance: NodeInstance,
+    /// When it was registered, in log time.
+    pub registered_at: Timestamp,
+}
+record!(NodeRecord, Nodes, 1);

@@ -1,0 +1,80 @@
+//! The tables that the state machine reads, behind a trait, so that memory and RocksDB serve alike.
+
+use std::ops::ControlFlow;
+
+use crate::StateError;
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
+        /// A table of the state machine: a sorted map from row to record.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Table { $($(#[$doc])* $variant),+ }
+
+        impl Table {
+            /// Every table.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Its stable name: the RocksDB column family, and part of what a sealed record is bound to.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),+ }
+            }
+        }
+    };
+}
+
+tables! {
+    /// Singletons: the region, its keyring, its region keys, the log time.
+    Meta = "meta",
+    /// Key id row -> `KeyRecord`.
+    Keys = "keys",
+    /// Account (8 bytes), key id row -> nothing.
+    KeysByAccount = "keys-by-account",
+    /// Key id row, material id -> `MaterialRecord`.
+    Materials = "materials",
+    /// Counter name -> u64, big-endian.
+    Counters = "counters",
+    /// Principal, 0, invocation id -> `InvocationRecord`.
+    Invocations = "invocations",
+    /// Log time (8 bytes), row of `Invocations` -> nothing.
+    InvocationsByTime = "invocations-by-time",
+    /// Region -> `PeerRecord`.
+    Peers = "peers",
+    /// Key id row, region -> `StatusRecord`: what each member last said, at the primary.
+    Statuses = "statuses",
+    /// Region, 0, key id row -> `DirtyRecord`: what a peer has not got yet.
+    Dirty = "dirty",
+    /// Region, 0, log time (8 bytes), key id row -> nothing: `Dirty`, oldest first.
+    DirtyByAge = "dirty-by-age",
+    /// Key id row -> `ReservationRecord`.
+    Reservations = "reservations",
+    /// Node id (8 bytes) -> `NodeRecord`: every id that was ever used.
+    Nodes = "nodes",
+}
+
+/// Called with each row and its record until it breaks.
+pub type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
+/// Read access to the tables at one point of the log.
+pub trait Tables {
+    /// The record at `row`.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    fn get(&self, table: Table, row: &[u8]) -> Result<Option<Vec<u8>>, StateError>;
+
+    /// Visits the rows from `from` on in ascending order until `visit` breaks or the table ends.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    fn scan(&self, table: Table, from: &[u8], visit: Visit<'_>) -> Result<(), StateError>;
+}
+
+impl<T: Tables + ?Sized> Tables for std::sync::Arc<T> {
+    fn get(&self, table: Table, row: &[u8]) -> Result<Option<Vec<u8>>, StateError> {
+        (**self).get(table, row)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], visit: Visit<'_>) -> Result<(), StateError> {
+        (**self).scan(table, from, visit)
+    }
+}

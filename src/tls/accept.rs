@@ -1,0 +1,229 @@
+//! The accept loop: TCP or Unix socket → TLS handshake → [`Peer`] → HTTP, with a limit on everything before the first
+//! request is read.
+//!
+//! A connection beyond `connections_max` is closed at once rather than left waiting: its client then tries another node.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use claviger_types::Identity;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, info, warn};
+
+use crate::connection::{Protocol, drive};
+use crate::identity::{IdentityError, Peer};
+use crate::listener::Listener;
+use crate::provider::ALPN_H2;
+use crate::server::ServerTls;
+
+/// How long the loop waits after accept failed for want of something (file descriptors, memory).
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// The limits of one listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptLimits {
+    /// Connections open at once, handshakes included.
+    pub connections_max: usize,
+    /// From accept to the end of the TLS handshake.
+    pub handshake_timeout: Duration,
+    /// From the handshake to the end of the first request's headers.
+    pub header_read_timeout: Duration,
+    /// From an answer to the end of the next request's headers. An answer that its client does not read counts as idleness.
+    pub idle_timeout: Duration,
+    /// How long a request body may keep the node waiting in all, plus one second for each 16 KiB that came.
+    pub body_patience: Duration,
+    /// Headers of one request, bytes.
+    pub header_bytes_max: u32,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams_max: u32,
+    /// HTTP/2: how often a silent connection is asked whether it is still there.
+    pub ping_interval: Duration,
+    /// HTTP/2: how long it may take to say so.
+    pub ping_timeout: Duration,
+    /// At shutdown: how long requests in flight may take to finish.
+    pub drain_timeout: Duration,
+}
+
+impl Default for AcceptLimits {
+    fn default() -> Self {
+        Self {
+            connections_max: 4096,
+            handshake_timeout: Duration::from_secs(10),
+            header_read_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(120),
+            body_patience: Duration::from_secs(10),
+            header_bytes_max: 32 * 1024,
+            streams_max: 256,
+            ping_interval: Duration::from_secs(20),
+            ping_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(20),
+        }
+    }
+}
+
+/// Serves mutual TLS on a bound listener until `shutdown` becomes true (or its sender is dropped), then lets requests in
+/// flight finish for at most `drain_timeout`. Every request carries a [`Peer`] extension.
+pub async fn serve<L: Listener>(
+    listener: L,
+    tls: Arc<ServerTls>,
+    limits: AcceptLimits,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) {
+    let name = tls.admission().name();
+    accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
+        let (tls, router, shutdown) = (Arc::clone(&tls), router.clone(), shutdown.clone());
+        async move {
+            let handshake = TlsAcceptor::from(tls.config()).accept(stream);
+            let outcome = match tokio::time::timeout(limits.handshake_timeout, handshake).await {
+                Ok(Ok(stream)) => identify(&tls, &stream, address).map(|peer| (stream, peer)).map_err(|e| Refusal::Identity(Box::new(e))),
+                Ok(Err(e)) => Err(Refusal::Handshake(e)),
+                Err(_) => Err(Refusal::Slow),
+            };
+            match outcome {
+                Ok((stream, peer)) => {
+                    let http2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
+                    let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
+                    drive(stream, protocol, Some(peer), limits, router, shutdown).await;
+                }
+                Err(refusal) => {
+                    metrics::counter!("claviger_tls_refused_total", "listener" => name, "reason" => refusal.reason()).increment(1);
+                    info!(listener = name, ?address, %refusal, "connection refused");
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Serves HTTP/1.1 without TLS: the node's own Unix socket, whose callers are `peer`, and the metrics listener, whose
+/// callers are nobody. `name` appears in logs and metrics.
+pub async fn serve_plain<L: Listener>(
+    listener: L,
+    name: &'static str,
+    peer: Option<Identity>,
+    limits: AcceptLimits,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) {
+    accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
+        let peer = peer.clone().map(|identity| Peer::new(identity, address, None));
+        drive(stream, Protocol::Http1, peer, limits, router.clone(), shutdown.clone())
+    })
+    .await;
+}
+
+/// Why a connection did not get as far as HTTP.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error("TLS handshake: {0}")]
+    Handshake(io::Error),
+    #[error("TLS handshake too slow")]
+    Slow,
+    #[error("certificate: {0}")]
+    Identity(Box<IdentityError>),
+}
+
+impl Refusal {
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Handshake(_) => "handshake",
+            Self::Slow => "slow",
+            Self::Identity(_) => "identity",
+        }
+    }
+}
+
+fn identify<S>(tls: &ServerTls, stream: &TlsStream<S>, address: Option<SocketAddr>) -> Result<Peer, IdentityError> {
+    let (identity, fingerprint) = tls.identify(stream.get_ref().1.peer_certificates())?;
+    Ok(Peer::new(identity, address, Some(fingerprint)))
+}
+
+async fn accept_loop<L, F, W>(mut listener: L, name: &'static str, limits: AcceptLimits, mut shutdown: watch::Receiver<bool>, work: F)
+where
+    L: Listener,
+    F: Fn(L::Stream, Option<SocketAddr>) -> W,
+    W: Future<Output = ()> + Send + 'static,
+    L::Stream: AsyncRead + AsyncWrite,
+{
+    let room = Arc::new(Semaphore::new(limits.connections_max));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            Some(ended) = connections.join_next(), if !connections.is_empty() => report_panic(name, ended),
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => match Arc::clone(&room).try_acquire_owned() {
+                    Ok(permit) => {
+                        let work = work(stream, address);
+                        let counted = Counted::new(name, permit);
+                        connections.spawn(async move {
+                            work.await;
+                            drop(counted);
+                        });
+                    }
+                    Err(_) => {
+                        metrics::counter!("claviger_tls_refused_total", "listener" => name, "reason" => "full").increment(1);
+                        debug!(listener = name, ?address, connections_max = limits.connections_max, "connection refused: no room");
+                    }
+                },
+                Err(e) if is_of_one_connection(&e) => debug!(listener = name, error = %e, "a connection broke before it was accepted"),
+                Err(e) => {
+                    warn!(listener = name, error = %e, "accept failed; trying again");
+                    tokio::time::sleep(ACCEPT_BACKOFF).await;
+                }
+            }
+        }
+    }
+    drop(listener);
+    // Each connection drains by itself, as it watches `shutdown` too; what is still in its handshake just ends here.
+    let drained = tokio::time::timeout(limits.drain_timeout, async {
+        while let Some(ended) = connections.join_next().await {
+            report_panic(name, ended);
+        }
+    });
+    if drained.await.is_err() {
+        warn!(listener = name, connections = connections.len(), "connections cut at shutdown");
+    }
+    connections.shutdown().await;
+}
+
+fn report_panic(name: &'static str, ended: Result<(), tokio::task::JoinError>) {
+    if let Err(e) = ended
+        && e.is_panic()
+    {
+        tracing::error!(listener = name, error = %e, "a connection's task panicked");
+    }
+}
+
+/// These say something of the connection that was to be accepted and nothing of the listener (accept(2)).
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, InvalidInput, NotConnected};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | InvalidInput | NotConnected)
+}
+
+/// A connection's place in the semaphore and in the gauge.
+struct Counted {
+    name: &'static str,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(name: &'static str, permit: OwnedSemaphorePermit) -> Self {
+        metrics::gauge!("claviger_connections", "listener" => name).increment(1.0);
+        Self { name, _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        metrics::gauge!("claviger_connections", "listener" => self.name).decrement(1.0);
+    }
+}

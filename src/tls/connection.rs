@@ -1,0 +1,180 @@
+//! One connection from its first byte of HTTP to its end: serve, watch for idleness, drain, cut.
+//!
+//! hyper's own header timeout is not used: it takes an idle keep-alive connection for a slow one, and HTTP/2 has none.
+//! Instead one watchdog per connection asks whether requests begin: the first within the header timeout, each further one
+//! within the idle timeout of the last answer. Whatever a client dribbles without completing a request, it is cut.
+
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tower::Service;
+
+use crate::accept::AcceptLimits;
+use crate::identity::Peer;
+use crate::paced_body::PacedBody;
+
+/// Receive window of one HTTP/2 stream: the largest API body in one flight.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// Receive window of one HTTP/2 connection: bounds what all its streams together can make a node hold unread.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Read buffer of one HTTP/1.1 connection; hyper's minimum is 8 KiB.
+const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
+/// How long an idle connection may take to end by itself once it was told to.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// The protocol of a connection, decided by ALPN and never by guessing from its first bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// Serves a connection until it ends, is cut, or has drained after `shutdown`.
+pub(crate) async fn drive<S>(
+    stream: S,
+    protocol: Protocol,
+    peer: Option<Peer>,
+    limits: AcceptLimits,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Arc::new(Activity::new());
+    let service = service_fn({
+        let activity = Arc::clone(&activity);
+        move |request: Request<Incoming>| {
+            let in_flight = InFlight::begin(Arc::clone(&activity));
+            let mut request = request.map(|body| PacedBody::new(body, limits.body_patience));
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
+            }
+            let answer = router.clone().call(request);
+            async move {
+                let answer: Result<_, Infallible> = answer.await;
+                drop(in_flight);
+                answer
+            }
+        }
+    });
+    let io = TokioIo::new(stream);
+    match protocol {
+        Protocol::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HTTP1_BUFFER_BYTES);
+            builder.max_header_size(limits.header_bytes_max as usize);
+            watch_over(builder.serve_connection(io, service), &activity, &limits, shutdown).await;
+        }
+        Protocol::Http2 => {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(limits.streams_max)
+                .max_header_list_size(limits.header_bytes_max)
+                .initial_stream_window_size(STREAM_WINDOW_BYTES)
+                .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+                .keep_alive_interval(limits.ping_interval)
+                .keep_alive_timeout(limits.ping_timeout);
+            watch_over(builder.serve_connection(io, service), &activity, &limits, shutdown).await;
+        }
+    }
+}
+
+async fn watch_over<C: GracefulConnection>(
+    connection: C,
+    activity: &Activity,
+    limits: &AcceptLimits,
+    mut shutdown: watch::Receiver<bool>,
+) where
+    C::Error: std::fmt::Debug,
+{
+    let mut connection: Pin<&mut C> = pin!(connection);
+    let cut_at = loop {
+        tokio::select! {
+            // An end is an end, whether the client hung up, broke the protocol or was told to go.
+            _ = connection.as_mut() => return,
+            // An error means that the sender is gone, which is a shutdown too.
+            _ = shutdown.wait_for(|stop| *stop) => break Instant::now() + limits.drain_timeout,
+            () = tokio::time::sleep_until(activity.deadline(limits)) => match activity.state(limits) {
+                State::Alive => {}
+                State::NeverBegan => return,
+                State::Idle => break Instant::now() + CLOSE_GRACE,
+            }
+        }
+    };
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout_at(cut_at, connection).await;
+}
+
+/// What the watchdog knows of a connection. Written once per request, read once per timeout.
+struct Activity {
+    started: Instant,
+    in_flight: AtomicUsize,
+    begun: AtomicU64,
+    /// Milliseconds after `started` at which the last answer was ready.
+    last_answer_ms: AtomicU64,
+}
+
+enum State {
+    Alive,
+    NeverBegan,
+    Idle,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self { started: Instant::now(), in_flight: AtomicUsize::new(0), begun: AtomicU64::new(0), last_answer_ms: AtomicU64::new(0) }
+    }
+
+    /// When to look next. While a request is being worked on, that is one idle timeout from now.
+    fn deadline(&self, limits: &AcceptLimits) -> Instant {
+        if self.begun.load(Ordering::Acquire) == 0 {
+            return self.started + limits.header_read_timeout;
+        }
+        if self.in_flight.load(Ordering::Acquire) > 0 {
+            return Instant::now() + limits.idle_timeout;
+        }
+        self.started + Duration::from_millis(self.last_answer_ms.load(Ordering::Acquire)) + limits.idle_timeout
+    }
+
+    fn state(&self, limits: &AcceptLimits) -> State {
+        if Instant::now() < self.deadline(limits) {
+            State::Alive
+        } else if self.begun.load(Ordering::Acquire) == 0 {
+            State::NeverBegan
+        } else {
+            State::Idle
+        }
+    }
+}
+
+struct InFlight(Arc<Activity>);
+
+impl InFlight {
+    fn begin(activity: Arc<Activity>) -> Self {
+        activity.in_flight.fetch_add(1, Ordering::AcqRel);
+        activity.begun.fetch_add(1, Ordering::AcqRel);
+        Self(activity)
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        let now_ms = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.0.last_answer_ms.store(now_ms, Ordering::Release);
+        self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}

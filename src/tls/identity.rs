@@ -1,0 +1,166 @@
+//! From a verified certificate to who its holder is.
+//!
+//! The one URI SAN is the identity; other kinds of SAN (DNS, IP) are addresses and say nothing about who. A certificate
+//! with two URIs is refused: two readers could disagree on which of them counts.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use claviger_types::{Identity, ParseError, TrustDomain};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// Why a certificate names nobody.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// It is not X.509, or has a malformed or repeated SAN extension.
+    #[error("the certificate does not parse")]
+    Malformed,
+    /// No URI SAN.
+    #[error("the certificate has no URI SAN")]
+    NoUri,
+    /// More than one URI SAN.
+    #[error("the certificate has more than one URI SAN")]
+    SeveralUris,
+    /// The URI is no identity of this trust domain.
+    #[error("the certificate's URI SAN is no identity of this deployment")]
+    Spiffe(#[source] ParseError),
+    /// It is somebody, but nobody that this side of the connection admits.
+    #[error("the certificate is of {found}, which is not admitted here")]
+    NotAdmitted {
+        /// The kind of identity found ("a node", "an operator").
+        found: &'static str,
+    },
+}
+
+/// The identity in the one URI SAN of a certificate. Does not verify the certificate: that was the handshake's work.
+///
+/// # Errors
+/// When the certificate does not parse, has no or several URI SANs, or the URI is no identity of this trust domain.
+pub fn certificate_identity(der: &[u8], domain: &TrustDomain) -> Result<Identity, IdentityError> {
+    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
+    if !rest.is_empty() {
+        return Err(IdentityError::Malformed);
+    }
+    // Fails on a repeated extension, which would hide a second URI.
+    let names = certificate.subject_alternative_name().map_err(|_| IdentityError::Malformed)?.ok_or(IdentityError::NoUri)?;
+    let mut uris = names.value.general_names.iter().filter_map(|name| match name {
+        GeneralName::URI(uri) => Some(*uri),
+        _ => None,
+    });
+    let uri = uris.next().ok_or(IdentityError::NoUri)?;
+    if uris.next().is_some() {
+        return Err(IdentityError::SeveralUris);
+    }
+    Identity::from_spiffe(uri, domain).map_err(IdentityError::Spiffe)
+}
+
+/// What kind of identity this is, in words for messages.
+pub(crate) const fn kind(identity: &Identity) -> &'static str {
+    match identity {
+        Identity::Principal(_) => "a principal",
+        Identity::Carrier { .. } => "a carrier",
+        Identity::Operator { .. } => "an operator",
+        Identity::Node { .. } => "a node",
+    }
+}
+
+/// SHA-256 of a leaf certificate's DER; shown as 64 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint([u8; 32]);
+
+impl Fingerprint {
+    /// Of a certificate in DER.
+    pub fn of(der: &[u8]) -> Self {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref());
+        Self(bytes)
+    }
+
+    /// The raw bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Who is at the other end of a connection: an extension of every request that the accept loop serves. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer(Arc<PeerFacts>);
+
+/// The contents of a [`Peer`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerFacts {
+    /// Who the certificate says it is, or who the listener takes it for (a Unix socket).
+    pub identity: Identity,
+    /// Where it connected from; none on a Unix socket.
+    pub address: Option<SocketAddr>,
+    /// Its leaf certificate; none where there is no TLS.
+    pub certificate_fingerprint: Option<Fingerprint>,
+}
+
+impl Peer {
+    /// Puts the facts together.
+    pub fn new(identity: Identity, address: Option<SocketAddr>, certificate_fingerprint: Option<Fingerprint>) -> Self {
+        Self(Arc::new(PeerFacts { identity, address, certificate_fingerprint }))
+    }
+}
+
+impl Deref for Peer {
+    type Target = PeerFacts;
+
+    fn deref(&self) -> &PeerFacts {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{DOMAIN, leaf_der};
+
+    fn identify(sans: &[&str]) -> Result<Identity, IdentityError> {
+        certificate_identity(&leaf_der(sans), &DOMAIN.parse().unwrap())
+    }
+
+    #[test]
+    fn exactly_one_uri_of_this_domain() {
+        assert_eq!(
+            identify(&["uri:spiffe://test.example/operator/ops", "dns:localhost"]),
+            Ok(Identity::Operator { name: "ops".to_owned() })
+        );
+        assert_eq!(identify(&["dns:localhost"]), Err(IdentityError::NoUri));
+        assert_eq!(identify(&[]), Err(IdentityError::NoUri));
+        assert_eq!(
+            identify(&["uri:spiffe://test.example/operator/a", "uri:spiffe://test.example/operator/a"]),
+            Err(IdentityError::SeveralUris)
+        );
+        // A second URI counts whatever its scheme.
+        assert_eq!(identify(&["uri:spiffe://test.example/operator/a", "uri:https://x.example/"]), Err(IdentityError::SeveralUris));
+        assert!(matches!(identify(&["uri:spiffe://other.example/operator/a"]), Err(IdentityError::Spiffe(_))));
+        assert!(matches!(identify(&["uri:spiffe://test.example/nobody"]), Err(IdentityError::Spiffe(_))));
+    }
+
+    #[test]
+    fn bytes_that_are_no_certificate_are_refused() {
+        let domain: TrustDomain = DOMAIN.parse().unwrap();
+        let mut der = leaf_der(&["uri:spiffe://test.example/operator/a"]);
+        for length in 0..der.len() {
+            assert!(certificate_identity(&der[..length], &domain).is_err(), "{length}");
+        }
+        der.push(0);
+        assert_eq!(certificate_identity(&der, &domain), Err(IdentityError::Malformed));
+    }
+}

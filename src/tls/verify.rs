@@ -1,0 +1,126 @@
+//! The two certificate verifiers: of clients on a listener, and of nodes by the peer client.
+//!
+//! Both verify the chain with webpki first and look at the identity only then. Refusals are errors of the handshake, so
+//! that the other side gets a TLS alert. Nothing here reads a request.
+
+use std::sync::Arc;
+
+use claviger_types::{Identity, TrustDomain};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::ParsedCertificate;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+use crate::identity::{IdentityError, certificate_identity, kind};
+use crate::provider::provider;
+use crate::server::Admission;
+
+/// Verifies a client's chain, then that its identity is one that the listener admits.
+#[derive(Debug)]
+pub(crate) struct ClientVerifier {
+    pub(crate) chain: Arc<dyn ClientCertVerifier>,
+    pub(crate) domain: TrustDomain,
+    pub(crate) admission: Admission,
+}
+
+impl ClientCertVerifier for ClientVerifier {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.chain.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        certificate_identity(end_entity, &self.domain).and_then(|identity| self.admission.admit(identity)).map_err(refused)?;
+        Ok(verified)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls12_signature(message, certificate, signed)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.chain.verify_tls13_signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.chain.supported_verify_schemes()
+    }
+}
+
+/// Verifies that a server is a node: chain by the peer CA, then its SPIFFE id. Host names are not looked at: addresses of
+/// nodes change, and a name would prove less than the id does.
+#[derive(Debug)]
+pub(crate) struct NodeVerifier {
+    pub(crate) anchors: Arc<RootCertStore>,
+    pub(crate) algorithms: WebPkiSupportedAlgorithms,
+    pub(crate) domain: TrustDomain,
+}
+
+impl NodeVerifier {
+    pub(crate) fn new(anchors: Arc<RootCertStore>, domain: TrustDomain) -> Self {
+        Self { anchors, algorithms: provider().signature_verification_algorithms, domain }
+    }
+}
+
+impl ServerCertVerifier for NodeVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        verify_server_cert_signed_by_trust_anchor(&certificate, &self.anchors, intermediates, now, self.algorithms.all)?;
+        match certificate_identity(end_entity, &self.domain).map_err(refused)? {
+            Identity::Node { .. } => Ok(ServerCertVerified::assertion()),
+            other => Err(refused(IdentityError::NotAdmitted { found: kind(&other) })),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// The reason goes to this side's log; the other side gets the alert `certificate_unknown` and no detail.
+fn refused(reason: IdentityError) -> rustls::Error {
+    rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(reason))))
+}

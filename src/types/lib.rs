@@ -1,0 +1,28 @@
+//! The vocabulary that every layer shares: identifiers, ARNs, regions, principals, specs, states, limits, time.
+//!
+//! Everything here is a value that was parsed once and is valid from then on ("parse, don't validate"). This crate does
+//! no I/O, knows no secrets and depends on no other layer. `encoding` is the one place that sees bincode.
+
+mod account;
+mod arn;
+pub mod encoding;
+mod error;
+mod identity;
+mod ids;
+mod key_id;
+pub mod limits;
+mod region;
+mod sealed;
+mod spec;
+mod time;
+
+pub use account::AccountId;
+pub use arn::{AliasArn, KeyArn, KeyRef, Partition};
+pub use error::ParseError;
+pub use identity::{Identity, Principal, TrustDomain};
+pub use ids::{ClusterId, Incarnation, NodeId, NodeInstance};
+pub use key_id::{KeyId, MaterialId};
+pub use region::Region;
+pub use sealed::Sealed;
+pub use spec::{EncryptionAlgorithm, KeySpec, KeyState, KeyUsage, Origin};
+pub use time::{Clock, SystemClock, Timestamp};

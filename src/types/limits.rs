@@ -1,0 +1,51 @@
+//! Every limit that a client or a peer could run into, in one place, each with its source.
+
+use std::time::Duration;
+
+/// AWS RegionType: 1 to 32 characters.
+pub const REGION_BYTES_MAX: usize = 32;
+/// AWS KeyIdType: 1 to 2048 characters.
+pub const KEY_REF_BYTES_MAX: usize = 2048;
+/// AWS PlaintextType: 1 to 4096 bytes.
+pub const PLAINTEXT_BYTES_MAX: usize = 4096;
+/// AWS CiphertextType: 1 to 6144 bytes.
+pub const CIPHERTEXT_BYTES_MAX: usize = 6144;
+/// AWS DescriptionType: at most 8192 characters.
+pub const DESCRIPTION_CHARS_MAX: usize = 8192;
+/// AWS NumberOfBytesType: 1 to 1024.
+pub const RANDOM_BYTES_MAX: usize = 1024;
+/// Encryption context after serialisation (rules page, section 11, our decision).
+pub const ENCRYPTION_CONTEXT_BYTES_MAX: usize = 8192;
+/// Tags of one key (AWS quota).
+pub const TAGS_PER_KEY_MAX: usize = 50;
+/// AWS TagKeyType: 1 to 128 characters.
+pub const TAG_KEY_CHARS_MAX: usize = 128;
+/// AWS TagValueType: 0 to 256 characters.
+pub const TAG_VALUE_CHARS_MAX: usize = 256;
+/// KMS keys of one account in one region (AWS quota).
+pub const KEYS_PER_ACCOUNT_MAX: u64 = 100_000;
+/// AWS LimitType for ListKeys: 1 to 1000, default 100.
+pub const LIST_KEYS_LIMIT_MAX: u32 = 1000;
+/// AWS MarkerType: 1 to 1024 characters.
+pub const MARKER_CHARS_MAX: usize = 1024;
+/// Largest request body on the api listener. The largest member that the model allows is a policy of 128 KiB; base64 and
+/// JSON escapes can double it.
+pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Largest `amz-sdk-invocation-id`; SDKs send a UUID of 36 characters.
+pub const INVOCATION_ID_BYTES_MAX: usize = 128;
+/// How long, in log time, an invocation id is remembered. SDKs give up within minutes.
+pub const INVOCATION_MEMORY: Duration = Duration::from_secs(60 * 60);
+/// Regions of one trust domain.
+pub const REGIONS_MAX: usize = 32;
+/// Materials of one key: 25 on-demand rotations, one automatic a quarter for thirty years, and room.
+pub const MATERIALS_PER_KEY_MAX: usize = 512;
+/// Largest record that [`crate::encoding`] reads or writes.
+pub const RECORD_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Largest body of one unary message between nodes or regions (snapshots stream in chunks below this).
+pub const PEER_BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// How long the source of a ReplicateKey may take from asking the target until its own commit (rule 10).
+pub const RESERVATION_WINDOW: Duration = Duration::from_secs(30);
+/// Reservations that one peer region may hold open at once.
+pub const RESERVATIONS_PER_PEER_MAX: usize = 10_000;
+/// Endpoints that one peer record may list.
+pub const PEER_ENDPOINTS_MAX: usize = 16;
