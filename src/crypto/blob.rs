@@ -115,12 +115,10 @@ fn seal_with_salt(
     prefix[SALT_END..].copy_from_slice(keys.commitment());
     let (cipher, nonce, aad) = (keys.cipher()?, keys.nonce()?, additional_data(&prefix, context));
 
-    let mut tag = [0; TAG_BYTES];
     let mut blob = vec![0; OVERHEAD_BYTES + plaintext.len()];
     blob[..PREFIX_BYTES].copy_from_slice(&prefix);
-    let (ciphertext, tag_place) = blob[PREFIX_BYTES..].split_at_mut(plaintext.len());
-    cipher.seal_out_of_place_scatter(nonce, Aad::from(aad), plaintext, ciphertext, &[], &mut tag).map_err(|_| CryptoError::Seal)?;
-    tag_place.copy_from_slice(&tag);
+    let (ciphertext, tag) = blob[PREFIX_BYTES..].split_at_mut(plaintext.len());
+    cipher.seal_out_of_place_scatter(nonce, Aad::from(aad), plaintext, ciphertext, &[], tag).map_err(|_| CryptoError::Seal)?;
     Ok(blob)
 }
 

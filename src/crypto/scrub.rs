@@ -8,9 +8,9 @@
 use std::hint::black_box;
 
 /// Deeper than HKDF, HMAC and AES-GCM reach in unoptimised builds.
-const SHALLOW_BYTES: usize = 8 * 1024;
+pub(crate) const SHALLOW_BYTES: usize = 8 * 1024;
 /// Deeper than X-Wing reaches: an expanded ML-KEM-768 key pair and its matrix lie on the stack, more than once.
-const DEEP_BYTES: usize = 192 * 1024;
+pub(crate) const DEEP_BYTES: usize = 192 * 1024;
 
 /// Runs `work`, which hashes or encrypts with secrets, and wipes the 8 KiB of stack that it may have used.
 #[inline]

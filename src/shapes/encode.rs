@@ -1,10 +1,9 @@
-//! How the values of responses are written as JSON: blobs, timestamps, names. Nothing is copied on the way.
+//! How the values of responses are written as JSON: blobs and names. Nothing is copied on the way.
 
 use std::fmt::Display;
 
 use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
-use claviger_types::Timestamp;
 use serde::Serializer;
 
 /// A blob, as standard base64 with padding, encoded straight into the body.
@@ -17,10 +16,6 @@ pub(crate) fn secret<S: Serializer>(bytes: &zeroize::Zeroizing<Vec<u8>>, seriali
     blob(&bytes.as_slice(), serializer)
 }
 
-/// Seconds since the Unix epoch, with milliseconds as a fraction.
-pub(crate) fn timestamp<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(time.as_secs_f64())
-}
 
 /// Anything that AWS writes as the text that `Display` gives: ARNs, ids, enums.
 pub(crate) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {

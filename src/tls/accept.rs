@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
-use crate::connection::{Protocol, drive};
+use crate::connection::{Protocol, drive, stopped};
 use crate::identity::{IdentityError, Peer};
 use crate::listener::Listener;
 use crate::provider::ALPN_H2;
@@ -70,19 +70,17 @@ impl Default for AcceptLimits {
 
 /// Serves mutual TLS on a bound listener until `shutdown` becomes true (or its sender is dropped), then lets requests in
 /// flight finish for at most `drain_timeout`. Every request carries a [`Peer`] extension.
-pub async fn serve<L: Listener>(
-    listener: L,
-    tls: Arc<ServerTls>,
-    limits: AcceptLimits,
-    router: Router,
-    shutdown: watch::Receiver<bool>,
-) {
+pub async fn serve<L: Listener>(listener: L, tls: Arc<ServerTls>, limits: AcceptLimits, router: Router, shutdown: watch::Receiver<bool>) {
     let name = tls.admission().name();
     accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
-        let (tls, router, shutdown) = (Arc::clone(&tls), router.clone(), shutdown.clone());
+        let (tls, router, mut shutdown) = (Arc::clone(&tls), router.clone(), shutdown.clone());
         async move {
-            let handshake = TlsAcceptor::from(tls.config()).accept(stream);
-            let outcome = match tokio::time::timeout(limits.handshake_timeout, handshake).await {
+            let handshake = tokio::time::timeout(limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
+            let finished = tokio::select! {
+                finished = handshake => finished,
+                () = stopped(&mut shutdown) => return,
+            };
+            let outcome = match finished {
                 Ok(Ok(stream)) => identify(&tls, &stream, address).map(|peer| (stream, peer)).map_err(|e| Refusal::Identity(Box::new(e))),
                 Ok(Err(e)) => Err(Refusal::Handshake(e)),
                 Err(_) => Err(Refusal::Slow),
@@ -157,7 +155,7 @@ where
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             Some(ended) = connections.join_next(), if !connections.is_empty() => report_panic(name, ended),
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => match Arc::clone(&room).try_acquire_owned() {
@@ -183,7 +181,7 @@ where
         }
     }
     drop(listener);
-    // Each connection drains by itself, as it watches `shutdown` too; what is still in its handshake just ends here.
+    // Each connection drains by itself, as it watches `shutdown` too.
     let drained = tokio::time::timeout(limits.drain_timeout, async {
         while let Some(ended) = connections.join_next().await {
             report_panic(name, ended);

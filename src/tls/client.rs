@@ -49,12 +49,9 @@ impl ClientTls {
     /// When a file cannot be used.
     pub fn api(identity: &IdentityFiles, api_ca: &Path) -> Result<Self, TlsError> {
         let own = identity.load()?;
-        let verifier =
-            WebPkiServerVerifier::builder_with_provider(read_anchors(api_ca)?, provider()).build().map_err(|_| TlsError::NotPem {
-                what: "CA certificate",
-                path: api_ca.to_owned(),
-                expected: "at least one CA certificate",
-            })?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(read_anchors(api_ca)?, provider())
+            .build()
+            .map_err(|_| TlsError::NotPem { what: "CA certificate", path: api_ca.to_owned(), expected: "at least one CA certificate" })?;
         let config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(VERSIONS)
             .map_err(TlsError::Config)?

@@ -93,12 +93,8 @@ pub(crate) async fn drive<S>(
     }
 }
 
-async fn watch_over<C: GracefulConnection>(
-    connection: C,
-    activity: &Activity,
-    limits: &AcceptLimits,
-    mut shutdown: watch::Receiver<bool>,
-) where
+async fn watch_over<C: GracefulConnection>(connection: C, activity: &Activity, limits: &AcceptLimits, mut shutdown: watch::Receiver<bool>)
+where
     C::Error: std::fmt::Debug,
 {
     let mut connection: Pin<&mut C> = pin!(connection);
@@ -106,8 +102,7 @@ async fn watch_over<C: GracefulConnection>(
         tokio::select! {
             // An end is an end, whether the client hung up, broke the protocol or was told to go.
             _ = connection.as_mut() => return,
-            // An error means that the sender is gone, which is a shutdown too.
-            _ = shutdown.wait_for(|stop| *stop) => break Instant::now() + limits.drain_timeout,
+            () = stopped(&mut shutdown) => break Instant::now() + limits.drain_timeout,
             () = tokio::time::sleep_until(activity.deadline(limits)) => match activity.state(limits) {
                 State::Alive => {}
                 State::NeverBegan => return,
@@ -117,6 +112,11 @@ async fn watch_over<C: GracefulConnection>(
     };
     connection.as_mut().graceful_shutdown();
     let _ = tokio::time::timeout_at(cut_at, connection).await;
+}
+
+/// Waits for the shutdown. A sender that is gone is a shutdown too.
+pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// What the watchdog knows of a connection. Written once per request, read once per timeout.

@@ -108,8 +108,8 @@ pub enum ConnectError {
     /// It took too long.
     #[error("no connection within {0:?}")]
     TimedOut(Duration),
-    /// The task that connected went away; the runtime is shutting down.
-    #[error("the connection attempt was abandoned")]
+    /// The connection, or the task that was making it, went away before the request could be given to it.
+    #[error("the connection ended before it could be used")]
     Abandoned,
 }
 

@@ -23,6 +23,12 @@ mod provider;
 mod server;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests_admission;
+#[cfg(test)]
+mod tests_limits;
+#[cfg(test)]
+mod tests_peer_client;
 mod verify;
 
 pub use accept::{AcceptLimits, serve, serve_plain};

@@ -9,8 +9,8 @@ use rustls::ServerConfig;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls_pki_types::CertificateDer;
 
-use crate::files::{IdentityFiles, read_anchors};
 use crate::TlsError;
+use crate::files::{IdentityFiles, read_anchors};
 use crate::identity::{Fingerprint, IdentityError, certificate_identity, kind};
 use crate::provider::{ALPN_H2, ALPN_HTTP1, VERSIONS, provider};
 use crate::verify::ClientVerifier;

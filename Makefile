@@ -1,0 +1,49 @@
+# Two commands are all a fresh machine needs: `make demo` and `make test`. Both install what is missing.
+# `make test` checks and changes nothing; `make fix` formats.
+
+SHELL := /bin/bash
+export PATH := $(HOME)/.cargo/bin:$(PATH)
+VENV := .venv
+DEMO_ARGS ?=
+
+.PHONY: demo test fix build lint deny unit clients setup clean
+
+demo: build
+	target/debug/claviger demo $(DEMO_ARGS)
+
+test: lint deny unit clients
+
+fix:
+	cargo fmt --all
+	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+
+build: setup
+	cargo build --locked
+
+lint: setup
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+deny: setup
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version 0.20.2
+	cargo deny --all-features check bans licenses sources
+
+# Unit and property tests of every crate, and the tests that run real processes from Rust (tests/it).
+unit: setup
+	cargo test --locked --workspace
+
+# AWS's own client against a real deployment of three regions with three nodes each.
+clients: build $(VENV)/.installed
+	CLAVIGER_BIN=target/debug/claviger $(VENV)/bin/pytest -q -x --durations=5 tests/clients
+
+$(VENV)/.installed: tests/clients/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --requirement tests/clients/requirements.txt
+	touch $@
+
+setup:
+	@deploy/setup.sh
+
+clean:
+	cargo clean
+	rm -rf $(VENV) demo

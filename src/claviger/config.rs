@@ -1,0 +1,293 @@
+//! A node's configuration: TOML with no unknown fields, checked as a whole before anything starts.
+//!
+//! Relative paths are relative to the configuration file. Every error names the file and, where there is one, the line.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use claviger_types::{NodeId, Partition, Region, TrustDomain};
+use serde::Deserialize;
+
+/// Everything a node is told.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The region that this node belongs to.
+    pub region: Region,
+    /// The partition of all ARNs; the same in all regions of a deployment.
+    #[serde(default)]
+    pub partition: Partition,
+    /// The SPIFFE trust domain of all certificates.
+    pub trust_domain: TrustDomain,
+    /// Where the node keeps its log, its state and its snapshots.
+    pub data_dir: PathBuf,
+    /// This node in its region.
+    pub node: NodeConfig,
+    /// Where it listens.
+    pub listen: ListenConfig,
+    /// Its certificates.
+    pub tls: TlsConfig,
+    /// How the keyring is unsealed.
+    pub seal: SealConfig,
+    /// Raft timings.
+    #[serde(default)]
+    pub raft: RaftConfig,
+    /// Bounds on memory and load.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+    /// Logging.
+    #[serde(default)]
+    pub log: LogConfig,
+    /// Process hardening.
+    #[serde(default)]
+    pub security: SecurityConfig,
+}
+
+/// This node in its region.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// The id in the node's certificate; never used twice in a region.
+    pub id: NodeId,
+    /// The peer listener as other nodes and regions reach it, `https://host:port`.
+    pub advertise: String,
+}
+
+/// Where the node listens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenConfig {
+    /// Clients, over mutual TLS.
+    pub api: SocketAddr,
+    /// Nodes and regions, over mutual TLS with another trust anchor.
+    pub peer: SocketAddr,
+    /// `/metrics`, `/livez`, `/readyz`, plain: keep it on a loopback or management address.
+    pub metrics: SocketAddr,
+    /// The operator's Unix socket (mode 0600); `admin.sock` in the data directory unless given.
+    pub admin_socket: Option<PathBuf>,
+}
+
+/// The node's certificates, as `claviger pki node` writes them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The api listener's certificate chain.
+    pub api_certificate: PathBuf,
+    /// Its private key.
+    pub api_key: PathBuf,
+    /// Who signs clients and operators.
+    pub api_ca: PathBuf,
+    /// The node's own certificate for other nodes and regions.
+    pub peer_certificate: PathBuf,
+    /// Its private key.
+    pub peer_key: PathBuf,
+    /// Who signs nodes.
+    pub peer_ca: PathBuf,
+}
+
+/// How the keyring is unsealed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, tag = "provider", rename_all = "kebab-case")]
+pub enum SealConfig {
+    /// A root key file, mode 0600, or a systemd credential.
+    File {
+        /// Its path.
+        path: PathBuf,
+    },
+}
+
+/// Raft timings, in milliseconds.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RaftConfig {
+    /// How often a leader shows itself.
+    pub heartbeat_ms: u64,
+    /// The shortest silence after which a follower stands for election.
+    pub election_timeout_min_ms: u64,
+    /// The longest.
+    pub election_timeout_max_ms: u64,
+    /// Log entries between snapshots.
+    pub snapshot_every_entries: u64,
+}
+
+impl Default for RaftConfig {
+    fn default() -> Self {
+        Self { heartbeat_ms: 100, election_timeout_min_ms: 500, election_timeout_max_ms: 1000, snapshot_every_entries: 100_000 }
+    }
+}
+
+/// Bounds on memory and load.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitsConfig {
+    /// Keys kept unsealed in locked memory.
+    pub cached_keys: usize,
+    /// API requests being worked on; more wait, in a queue as long.
+    pub requests_in_flight: usize,
+    /// Connections of each listener.
+    pub connections: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self { cached_keys: 100_000, requests_in_flight: 1024, connections: 10_000 }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogConfig {
+    /// `auto`: for a person on a terminal, JSON otherwise.
+    pub format: LogFormat,
+    /// A tracing filter, e.g. `info,claviger_consensus=debug`.
+    pub filter: String,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self { format: LogFormat::Auto, filter: "info".to_owned() }
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// `human` on a terminal, `json` otherwise.
+    Auto,
+    /// For a person.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Process hardening.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SecurityConfig {
+    /// Refuse to start while the machine has swap; otherwise the node only warns.
+    pub require_no_swap: bool,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug)]
+pub struct ConfigError {
+    path: PathBuf,
+    line: Option<usize>,
+    problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// The first problem, with its file and line.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |line: Option<usize>, problem: String| ConfigError { path: path.to_owned(), line, problem };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(None, format!("cannot be read: {error}")))?;
+        let mut config: Self = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            fail(line, error.message().to_owned())
+        })?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
+        config.check().map_err(|(field, problem)| fail(line_of(&text, field), problem))?;
+        Ok(config)
+    }
+
+    /// The operator's socket.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.listen.admin_socket.clone().unwrap_or_else(|| self.data_dir.join("admin.sock"))
+    }
+
+    fn resolve_paths(&mut self, base: &Path) {
+        let SealConfig::File { path: root_key } = &mut self.seal;
+        let TlsConfig { api_certificate, api_key, api_ca, peer_certificate, peer_key, peer_ca } = &mut self.tls;
+        let paths = [&mut self.data_dir, root_key, api_certificate, api_key, api_ca, peer_certificate, peer_key, peer_ca];
+        for path in paths.into_iter().chain(&mut self.listen.admin_socket) {
+            *path = base.join(&*path);
+        }
+    }
+
+    /// What no type can say: the field at fault and why.
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let RaftConfig { heartbeat_ms, election_timeout_min_ms, election_timeout_max_ms, snapshot_every_entries } = self.raft;
+        if self.node.id == 0 {
+            return Err(("id", "node.id must be 1 or more".to_owned()));
+        }
+        if !self.node.advertise.starts_with("https://") {
+            return Err(("advertise", "node.advertise must be https://host:port, as other nodes reach the peer listener".to_owned()));
+        }
+        if heartbeat_ms == 0 || election_timeout_min_ms < 3 * heartbeat_ms {
+            let problem = "raft.election_timeout_min_ms must be at least three times raft.heartbeat_ms";
+            return Err(("election_timeout_min_ms", problem.to_owned()));
+        }
+        if election_timeout_max_ms <= election_timeout_min_ms {
+            let problem = "raft.election_timeout_max_ms must be greater than raft.election_timeout_min_ms";
+            return Err(("election_timeout_max_ms", problem.to_owned()));
+        }
+        if snapshot_every_entries == 0 {
+            return Err(("snapshot_every_entries", "raft.snapshot_every_entries must be 1 or more".to_owned()));
+        }
+        let limits = [
+            ("cached_keys", self.limits.cached_keys),
+            ("requests_in_flight", self.limits.requests_in_flight),
+            ("connections", self.limits.connections),
+        ];
+        match limits.into_iter().find(|(_, limit)| *limit == 0) {
+            Some((name, _)) => Err((name, format!("limits.{name} must be 1 or more"))),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The first line that sets `field`.
+fn line_of(text: &str, field: &str) -> Option<usize> {
+    let sets = |line: &str| line.trim_start().strip_prefix(field).is_some_and(|rest| rest.trim_start().starts_with('='));
+    text.lines().position(sets).map(|line| line + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(change: impl Fn(String) -> String) -> Result<Config, String> {
+        let example = include_str!("../../config/node.toml");
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        std::fs::write(&path, change(example.to_owned())).unwrap();
+        Config::load(&path).map_err(|error| error.to_string().replace(&path.display().to_string(), "node.toml"))
+    }
+
+    #[test]
+    fn the_example_parses_and_paths_are_relative_to_it() {
+        let config = load(|text| text).unwrap();
+        assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("data"));
+        assert!(config.admin_socket().ends_with("data/admin.sock"));
+    }
+
+    #[test]
+    fn problems_name_file_and_line() {
+        let unknown = load(|text| text.replace("[listen]", "[listen]\napii = 1")).unwrap_err();
+        assert!(unknown.starts_with("node.toml:") && unknown.contains("apii"), "{unknown}");
+        let region = load(|text| text.replace("eu-west-1", "dc1")).unwrap_err();
+        assert!(region.starts_with("node.toml:") && region.contains("region"), "{region}");
+        let zero = load(|text| text.replace("\nid = 1", "\nid = 0")).unwrap_err();
+        assert!(zero.starts_with("node.toml:") && zero.contains("node.id"), "{zero}");
+        let missing = Config::load(Path::new("no-such-file.toml")).unwrap_err().to_string();
+        assert!(missing.contains("no-such-file.toml: cannot be read"), "{missing}");
+    }
+}

@@ -1,0 +1,97 @@
+//! `demo.json`: what tests, benches and people read to find the deployment (DESIGN.md section 8). The agent and the access
+//! keys that it accepts do not exist yet, so their fields are absent.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::deployment::{Deployment, IDENTITIES, TRUST_DOMAIN};
+
+pub(super) fn path(deployment: &Deployment) -> PathBuf {
+    deployment.dir.join("demo.json")
+}
+
+/// Writes the file atomically: whoever sees it may use the deployment.
+pub(super) fn write(deployment: &Deployment) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(&contract(deployment))?;
+    let temporary = deployment.dir.join(".demo.json.new");
+    std::fs::write(&temporary, text).with_context(|| format!("{} cannot be written", temporary.display()))?;
+    std::fs::rename(&temporary, path(deployment)).context("demo.json cannot be put in place")
+}
+
+fn contract(deployment: &Deployment) -> Value {
+    let regions: Vec<Value> = deployment
+        .regions()
+        .map(|(name, nodes)| {
+            let nodes: Vec<Value> = nodes
+                .iter()
+                .map(|node| {
+                    json!({
+                        "id": node.id, "pid": node.pid(), "api": node.api(), "peer": node.peer(), "metrics": node.metrics(),
+                        "data_dir": node.data_dir(), "config": node.config(), "log": node.log(), "admin_socket": node.admin_socket(),
+                    })
+                })
+                .collect();
+            json!({ "name": name, "nodes": nodes })
+        })
+        .collect();
+    let identities: Vec<Value> = IDENTITIES
+        .iter()
+        .map(|identity| {
+            let files = deployment.identity_files(identity.name);
+            json!({
+                "name": identity.name, "account": identity.account, "arn": identity.arn(), "cert": files.certificate, "key": files.key,
+            })
+        })
+        .collect();
+    let operator = deployment.identity_files("operator");
+    json!({
+        "trust_domain": TRUST_DOMAIN, "ca": deployment.api_ca(), "partition": "aws",
+        "operator": { "cert": operator.certificate, "key": operator.key },
+        "regions": regions, "identities": identities,
+    })
+}
+
+/// What to paste, once the deployment stays up.
+pub(super) fn how_to_use(deployment: &Deployment) -> String {
+    let admin = deployment.identity_files("admin");
+    let regions: Vec<_> = deployment.regions().collect();
+    let (first, last) = (&regions[0], &regions[regions.len() - 1]);
+    let client = |region: &str, endpoint: String| {
+        format!(
+            "boto3.client(\"kms\", region_name=\"{region}\", endpoint_url=\"{endpoint}\", verify=ca, config=mtls,\n    aws_access_key_id=\"unused\", aws_secret_access_key=\"unused\")"
+        )
+    };
+    format!(
+        r#"
+The deployment runs until you interrupt it. In Python, with boto3:
+
+import boto3, botocore.config
+ca = "{ca}"
+mtls = botocore.config.Config(client_cert=("{cert}", "{key}"))
+here = {here}
+there = {there}
+key = here.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
+blob = here.encrypt(KeyId=key, Plaintext=b"hello")["CiphertextBlob"]
+if "{first_name}" != "{last_name}":
+    here.replicate_key(KeyId=key, ReplicaRegion="{last_name}")
+import time
+while True:
+    try:
+        print(there.decrypt(CiphertextBlob=blob)["Plaintext"])
+        break
+    except (there.exceptions.KMSInvalidStateException, there.exceptions.ClientError) as error:
+        if error.response["Error"]["Code"] not in ("KMSInvalidStateException", "AccessDeniedException"):
+            raise
+        time.sleep(0.1)  # the replica is being created
+"#,
+        ca = deployment.api_ca().display(),
+        cert = admin.certificate.display(),
+        key = admin.key.display(),
+        here = client(first.0.as_str(), first.1[0].api()),
+        there = client(last.0.as_str(), last.1[0].api()),
+        first_name = first.0,
+        last_name = last.0,
+    )
+}

@@ -1,0 +1,282 @@
+//! The demo's deployment: certificates, configuration, processes. Everything is made by the product's own commands.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use claviger_operator::{admin, pki};
+use claviger_shapes::admin::AddPeer;
+use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
+use claviger_types::{NodeId, Region};
+
+use super::kms::Kms;
+use super::process::NodeProcess;
+use super::progress::Progress;
+
+pub(super) const TRUST_DOMAIN: &str = "demo.claviger.internal";
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(25);
+
+/// A principal of the demo.
+pub(super) struct DemoIdentity {
+    pub(super) name: &'static str,
+    pub(super) account: &'static str,
+    /// The path of its SPIFFE id below the account.
+    path: &'static str,
+}
+
+impl DemoIdentity {
+    pub(super) fn arn(&self) -> String {
+        format!("arn:aws:iam::{}:{}", self.account, self.path)
+    }
+}
+
+/// Identities of the demo contract.
+pub(super) const IDENTITIES: [DemoIdentity; 6] = [
+    DemoIdentity { name: "root", account: "111122223333", path: "root" },
+    DemoIdentity { name: "admin", account: "111122223333", path: "user/admin" },
+    DemoIdentity { name: "alice", account: "111122223333", path: "user/alice" },
+    DemoIdentity { name: "bob", account: "111122223333", path: "user/bob" },
+    DemoIdentity { name: "other-root", account: "444455556666", path: "root" },
+    DemoIdentity { name: "carol", account: "444455556666", path: "user/carol" },
+];
+
+pub(super) struct Deployment {
+    pub(super) dir: PathBuf,
+    pub(super) nodes_per_region: u64,
+    order: Vec<Region>,
+    nodes: BTreeMap<Region, Vec<NodeProcess>>,
+}
+
+impl Deployment {
+    pub(super) fn new(dir: &Path, regions: &[Region], nodes_per_region: u64, port_base: u16) -> anyhow::Result<Self> {
+        let count = regions.len() * usize::try_from(nodes_per_region)?;
+        let mut ports = ports(port_base, 3 * count)?.into_iter();
+        let mut nodes = BTreeMap::new();
+        for region in regions {
+            let of_region = (1..=nodes_per_region)
+                .map(|id| {
+                    let ports = [(); 3].map(|()| ports.next().unwrap_or_default());
+                    NodeProcess::new(region.clone(), id, dir.join(region.as_str()).join(format!("node-{id}")), ports)
+                })
+                .collect();
+            ensure!(nodes.insert(region.clone(), of_region).is_none(), "{region} is named twice");
+        }
+        Ok(Self { dir: dir.to_owned(), nodes_per_region, order: regions.to_vec(), nodes })
+    }
+
+    /// The regions in the order in which they were asked for.
+    pub(super) fn regions(&self) -> impl Iterator<Item = (&Region, &[NodeProcess])> {
+        self.order.iter().map(|region| (region, self.nodes[region].as_slice()))
+    }
+
+    /// Makes certificates and configuration, starts every node, and introduces the regions to each other.
+    pub(super) async fn start(&mut self, progress: &mut Progress) -> anyhow::Result<()> {
+        progress.step("make private CAs, certificates and configuration", async { self.prepare() }).await?;
+        for region in self.order.clone() {
+            let name = format!("start {region}: {} nodes", self.nodes_per_region);
+            progress.step(&name, self.start_first_time(&region)).await?;
+        }
+        if self.order.len() > 1 {
+            progress.step("introduce the regions to each other by their fingerprints", self.introduce()).await?;
+        }
+        Ok(())
+    }
+
+    fn prepare(&self) -> anyhow::Result<()> {
+        pki::init(&self.pki(), &TRUST_DOMAIN.parse()?, pki::Validity::days(3650))?;
+        for node in self.nodes.values().flatten() {
+            fs::create_dir_all(&node.dir)?;
+            let sans = ["127.0.0.1".to_owned(), "localhost".to_owned()];
+            pki::issue_node(&self.pki(), &node.dir.join("tls"), &node.region, node.id, &sans, pki::Validity::days(365))?;
+            fs::write(node.config(), config_of(node)).with_context(|| format!("{} cannot be written", node.config().display()))?;
+        }
+        fs::create_dir_all(self.dir.join("identities"))?;
+        for identity in &IDENTITIES {
+            let path = format!("{}/{}", identity.account, identity.path);
+            pki::issue_client(&self.pki(), &self.dir.join("identities").join(identity.name), &path, pki::Validity::days(365))?;
+        }
+        pki::issue_operator(&self.pki(), &self.dir.join("identities").join("operator"), "demo", pki::Validity::days(365))?;
+        Ok(())
+    }
+
+    fn pki(&self) -> PathBuf {
+        self.dir.join("pki")
+    }
+
+    pub(super) fn api_ca(&self) -> PathBuf {
+        self.pki().join("api-ca.pem")
+    }
+
+    pub(super) fn identity_files(&self, name: &str) -> IdentityFiles {
+        let base = self.dir.join("identities").join(name);
+        IdentityFiles::new(base.with_extension("pem"), base.with_extension("key"))
+    }
+
+    /// The first node makes the region, the others join it; the root key is copied as an operator would.
+    async fn start_first_time(&mut self, region: &Region) -> anyhow::Result<()> {
+        let nodes = self.nodes.get_mut(region).context("no such region")?;
+        let (first, others) = nodes.split_first_mut().context("a region has nodes")?;
+        first.command(&["init", "--config", &first.config().to_string_lossy()]).await?;
+        first.start()?;
+        for node in others {
+            let root_key = node.dir.join("root.key");
+            fs::copy(first.dir.join("root.key"), &root_key).context("the root key cannot be copied")?;
+            let config = node.config();
+            node.command(&["join", "--config", &config.to_string_lossy(), "--via", &first.peer()]).await?;
+            node.start()?;
+        }
+        self.await_ready(region).await?;
+        let expected = usize::try_from(self.nodes_per_region)?;
+        let client = self.admin(region, 1)?;
+        eventually(START_PATIENCE, &format!("all nodes of {region} vote"), async || {
+            Ok(admin::status(&client).await.is_ok_and(|status| status.voters.len() == expected))
+        })
+        .await
+    }
+
+    async fn introduce(&self) -> anyhow::Result<()> {
+        let mut identities = BTreeMap::new();
+        for region in &self.order {
+            identities.insert(region, admin::identity(&self.admin(region, 1)?).await?);
+        }
+        for region in &self.order {
+            let client = self.admin(region, 1)?;
+            for (peer, identity) in identities.iter().filter(|(peer, _)| **peer != region) {
+                let endpoints = self.nodes[*peer].iter().map(NodeProcess::peer).collect();
+                let request = AddPeer { endpoints, region: (*peer).clone(), fingerprint: identity.fingerprint.clone() };
+                admin::add_peer(&client, &request).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn admin(&self, region: &Region, id: NodeId) -> anyhow::Result<ApiClient> {
+        Ok(ApiClient::unix(&self.node(region, id)?.admin_socket()))
+    }
+
+    fn node(&self, region: &Region, id: NodeId) -> anyhow::Result<&NodeProcess> {
+        self.nodes.get(region).and_then(|nodes| nodes.iter().find(|node| node.id == id)).context("no such node")
+    }
+
+    pub(super) fn node_mut(&mut self, region: &Region, id: NodeId) -> anyhow::Result<&mut NodeProcess> {
+        self.nodes.get_mut(region).and_then(|nodes| nodes.iter_mut().find(|node| node.id == id)).context("no such node")
+    }
+
+    /// Account 111122223333's administrator at a region.
+    pub(super) fn kms(&self, region: &Region) -> anyhow::Result<Kms> {
+        let tls = ClientTls::api(&self.identity_files("admin"), &self.api_ca())?;
+        Kms::new(self.nodes[region].iter().map(NodeProcess::api), &tls)
+    }
+
+    /// Waits until every node of a region says that it is ready.
+    pub(super) async fn await_ready(&mut self, region: &Region) -> anyhow::Result<()> {
+        let clients: Vec<ApiClient> = self.nodes[region].iter().map(|node| ApiClient::unix(&node.admin_socket())).collect();
+        let nodes = self.nodes.get_mut(region).context("no such region")?;
+        eventually(START_PATIENCE, &format!("every node of {region} is ready"), async || {
+            if let Some(ended) = nodes.iter_mut().find_map(NodeProcess::ended) {
+                bail!(ended);
+            }
+            for client in &clients {
+                if !admin::status(client).await.is_ok_and(|status| status.ready) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await
+    }
+
+    /// The id of the node that leads a region.
+    pub(super) async fn leader(&self, region: &Region) -> anyhow::Result<NodeId> {
+        for node in &self.nodes[region] {
+            if let Ok(status) = admin::status(&ApiClient::unix(&node.admin_socket())).await
+                && let Some(leader) = status.leader
+            {
+                return Ok(leader);
+            }
+        }
+        bail!("{region} has no leader")
+    }
+
+    pub(super) async fn kill_region(&mut self, region: &Region) -> anyhow::Result<()> {
+        for node in self.nodes.get_mut(region).context("no such region")? {
+            node.kill().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_region(&mut self, region: &Region) -> anyhow::Result<()> {
+        self.nodes.get_mut(region).context("no such region")?.iter_mut().try_for_each(NodeProcess::start)
+    }
+
+    /// Stops every node, all at once.
+    pub(super) async fn stop(&mut self) {
+        futures::future::join_all(self.nodes.values_mut().flatten().map(NodeProcess::stop)).await;
+    }
+}
+
+/// Asks until the condition holds.
+///
+/// # Errors
+/// When the condition fails for good, or does not hold within `patience`.
+pub(super) async fn eventually(
+    patience: Duration,
+    what: &str,
+    mut holds: impl AsyncFnMut() -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    let started = Instant::now();
+    while !holds().await? {
+        ensure!(started.elapsed() < patience, "not within {} s: {what}", patience.as_secs());
+        tokio::time::sleep(POLL).await;
+    }
+    Ok(())
+}
+
+/// Ports in a row from `base`, or free ones when it is 0.
+fn ports(base: u16, count: usize) -> anyhow::Result<Vec<u16>> {
+    if base != 0 {
+        let last = usize::from(base) + count;
+        ensure!(last <= usize::from(u16::MAX), "--port-base {base} leaves no room for {count} ports");
+        return Ok((base..).take(count).collect());
+    }
+    // All are held at once, so that no two are the same.
+    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    Ok(held.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect::<Result<_, _>>()?)
+}
+
+fn config_of(node: &NodeProcess) -> String {
+    let NodeProcess { region, id, api_port, peer_port, metrics_port, .. } = node;
+    format!(
+        r#"# Written by `claviger demo`.
+region = "{region}"
+trust_domain = "{TRUST_DOMAIN}"
+data_dir = "data"
+
+[node]
+id = {id}
+advertise = "https://127.0.0.1:{peer_port}"
+
+[listen]
+api = "127.0.0.1:{api_port}"
+peer = "127.0.0.1:{peer_port}"
+metrics = "127.0.0.1:{metrics_port}"
+admin_socket = "admin.sock"
+
+[tls]
+api_certificate = "tls/api.pem"
+api_key = "tls/api.key"
+api_ca = "tls/api-ca.pem"
+peer_certificate = "tls/peer.pem"
+peer_key = "tls/peer.key"
+peer_ca = "tls/peer-ca.pem"
+
+[seal]
+provider = "file"
+path = "root.key"
+"#
+    )
+}

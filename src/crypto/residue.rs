@@ -1,0 +1,147 @@
+//! Tests that nothing is left of a secret outside locked memory, by searching the process's own memory for it.
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::sync::mpsc;
+use std::thread;
+
+use claviger_types::{KeyId, MaterialId};
+
+use crate::memory_scan::find_copies;
+use crate::wrap::{self, tests::route};
+use crate::{EncryptionContext, Secret32, blob, kdf, material_id, memory_scan, scrub};
+
+/// Runs `work` on a thread that then stays as it is, with its stack and all, and says what of `secrets` a core image would show.
+fn residue_of(secrets: &[&Secret32], work: impl FnOnce() + Send) -> Vec<String> {
+    let (worked, wait_for_work) = mpsc::channel();
+    let (release, wait_for_release) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            work();
+            worked.send(()).unwrap();
+            let _ = wait_for_release.recv();
+        });
+        let found = match wait_for_work.recv() {
+            Ok(()) => copies_of(secrets),
+            Err(_) => Vec::new(),
+        };
+        drop(release);
+        worker.join().unwrap();
+        found
+    })
+}
+
+fn copies_of(secrets: &[&Secret32]) -> Vec<String> {
+    find_copies(&secrets.iter().map(|secret| secret.expose()).collect::<Vec<_>>())
+}
+
+#[test]
+fn the_search_finds_what_is_left_lying_about() {
+    let secret = Secret32::random().unwrap();
+    let heap = secret.expose()[16..].to_vec();
+    assert!(!copies_of(&[&secret]).is_empty(), "on the heap");
+    drop(black_box(heap));
+
+    let padded: Vec<u8> = secret.expose().iter().map(|byte| byte ^ 0x5c).collect();
+    assert!(copies_of(&[&secret]).iter().any(|copy| copy.contains("form 2")), "as an HMAC pad");
+    drop(black_box(padded));
+
+    let other = Secret32::random().unwrap();
+    let on_a_stack = residue_of(&[&other], || {
+        black_box(*other.expose());
+    });
+    assert!(!on_a_stack.is_empty(), "on the stack of a function that returned");
+}
+
+#[test]
+fn scrubbing_wipes_what_work_left() {
+    /// Leaves the secret `COPIES` times on the stack.
+    fn litter<const COPIES: usize>(secret: &Secret32) {
+        let mut litter = [[0_u8; 32]; COPIES];
+        litter.iter_mut().for_each(|copy| copy.copy_from_slice(secret.expose()));
+        black_box(&mut litter);
+    }
+    let secret = Secret32::random().unwrap();
+    assert!(!residue_of(&[&secret], || litter::<200>(&secret)).is_empty());
+    assert!(residue_of(&[&secret], || scrub::shallow(|| litter::<200>(&secret))).is_empty());
+    assert!(residue_of(&[&secret], || scrub::deep(|| litter::<4000>(&secret))).is_empty());
+}
+
+/// The lowest byte that `work` touched on a fresh stack, as a distance from where it was called. Fresh stacks are zero.
+fn depth_of(work: impl FnOnce() + Send) -> u64 {
+    thread::scope(|scope| {
+        let measured = thread::Builder::new().stack_size(1 << 20).spawn_scoped(scope, move || {
+            let here = 0_u8;
+            let top = (&raw const here) as u64;
+            work();
+            let bottom = memory_scan::mapping_of(top).start;
+            top - bottom - memory_scan::zeros_from(bottom)
+        });
+        measured.unwrap().join().unwrap()
+    })
+}
+
+#[test]
+fn no_work_on_secrets_reaches_below_what_is_wiped() {
+    let (secret, key) = (Secret32::random().unwrap(), KeyId::from_parts([3; 16], true));
+    let context = EncryptionContext::new(&BTreeMap::new()).unwrap();
+    // A little more than is wiped: the frames between, and the guard that wiping itself leaves.
+    let shallow = depth_of(|| {
+        let id = material_id::compute(&secret, key, &secret).unwrap();
+        let sealed = blob::seal(&secret, key, id, &context, &[1; 100]).unwrap();
+        blob::open(&secret, &context, &sealed).unwrap();
+    });
+    eprintln!("depths {shallow}");assert!(shallow < scrub::SHALLOW_BYTES as u64 + 1024, "{shallow} bytes");
+    let deep = depth_of(|| {
+        let keys = wrap::RegionPrivateKeys::generate().unwrap();
+        let header = wrap::BatchHeader { route: route(), number: 1 };
+        let batch = wrap::seal_batch(&keys, &keys.public(), &header, b"documents", &[&secret]).unwrap();
+        wrap::open_batch(&keys, &keys.public(), &header.route, &batch).unwrap();
+    });
+    eprintln!("depthd {deep}");assert!(deep < scrub::DEEP_BYTES as u64 + 4096, "{deep} bytes");
+}
+
+#[test]
+fn sealing_opening_and_naming_leave_no_material() {
+    let (material, id_secret, key) = (Secret32::random().unwrap(), Secret32::random().unwrap(), KeyId::from_parts([3; 16], true));
+    let found = residue_of(&[&material, &id_secret], || {
+        let context = EncryptionContext::new(&BTreeMap::from([("purpose".to_owned(), "residue".to_owned())])).unwrap();
+        for round in 0..200_usize {
+            let id = material_id::compute(&id_secret, key, &material).unwrap();
+            let sealed = blob::seal(&material, key, id, &context, &vec![7; round]).unwrap();
+            assert_eq!(blob::open(&material, &context, &sealed).unwrap().len(), round);
+            assert!(blob::open(&id_secret, &context, &sealed).is_err());
+        }
+        blob::seal(&material, key, MaterialId::from_bytes([0; 32]), &context, b"last").unwrap();
+    });
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn deriving_duplicating_and_dropping_leave_nothing() {
+    let (secret, dropped) = (Secret32::random().unwrap(), Secret32::random().unwrap());
+    let found = residue_of(&[&secret, &dropped], || {
+        let mut okm = [0; 44];
+        kdf::hkdf_sha256(&secret, &[1; 32], &[b"label"], &mut okm).unwrap();
+        kdf::hmac_sha256(&secret, &[dropped.expose()]).unwrap();
+        drop(dropped.duplicate().unwrap());
+    });
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn wrapping_and_unwrapping_leave_neither_materials_nor_region_keys() {
+    let (source, target) = (wrap::RegionPrivateKeys::generate().unwrap(), wrap::RegionPrivateKeys::generate().unwrap());
+    let material = Secret32::random().unwrap();
+    let secrets: Vec<&Secret32> = [&material].into_iter().chain(source.seeds()).chain(target.seeds()).collect();
+    let found = residue_of(&secrets, || {
+        let header = wrap::BatchHeader { route: route(), number: 1 };
+        for _ in 0..5 {
+            let batch = wrap::seal_batch(&source, &target.public(), &header, b"documents", &[&material, &material]).unwrap();
+            let opened = wrap::open_batch(&target, &source.public(), &header.route, &batch).unwrap();
+            assert_eq!(opened[1].expose(), material.expose());
+            drop(wrap::RegionPrivateKeys::from_secret_bytes(&target.to_secret_bytes()).unwrap());
+        }
+    });
+    assert!(found.is_empty(), "{found:?}");
+}

@@ -1,0 +1,153 @@
+//! CreateKey.
+
+use claviger_types::{KeySpec, KeyUsage, Origin};
+use serde::{Deserialize, Serialize};
+
+use crate::constraint::Checks;
+use crate::decode::{Text, from_json};
+use crate::unsupported::{only, refuse, refuse_true};
+use crate::{ApiError, KeyMetadata, Tags, model, tags};
+
+/// What to make.
+#[derive(Debug)]
+pub struct CreateKeyRequest {
+    /// Empty when none was given.
+    pub description: String,
+    /// The spec.
+    pub key_spec: KeySpec,
+    /// The usage.
+    pub key_usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Whether it may have replicas.
+    pub multi_region: bool,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// What was made.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CreateKeyResponse {
+    /// The new key.
+    pub key_metadata: KeyMetadata,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    policy: Option<Text<'a>>,
+    #[serde(borrow)]
+    description: Option<Text<'a>>,
+    #[serde(borrow)]
+    key_usage: Option<Text<'a>>,
+    #[serde(borrow)]
+    customer_master_key_spec: Option<Text<'a>>,
+    #[serde(borrow)]
+    key_spec: Option<Text<'a>>,
+    #[serde(borrow)]
+    origin: Option<Text<'a>>,
+    #[serde(borrow)]
+    custom_key_store_id: Option<Text<'a>>,
+    bypass_policy_lockout_safety_check: Option<bool>,
+    #[serde(borrow)]
+    tags: Option<tags::TagListWire<'a>>,
+    multi_region: Option<bool>,
+    #[serde(borrow)]
+    xks_key_id: Option<Text<'a>>,
+}
+
+impl CreateKeyRequest {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        let wire: Wire<'_> = from_json(body)?;
+        let mut checks = Checks::default();
+        checks.text("policy", wire.policy.as_ref(), &model::POLICY);
+        checks.text("description", wire.description.as_ref(), &model::DESCRIPTION);
+        checks.text("keyUsage", wire.key_usage.as_ref(), &model::KEY_USAGE);
+        checks.text("customerMasterKeySpec", wire.customer_master_key_spec.as_ref(), &model::CUSTOMER_MASTER_KEY_SPEC);
+        checks.text("keySpec", wire.key_spec.as_ref(), &model::KEY_SPEC);
+        checks.text("origin", wire.origin.as_ref(), &model::ORIGIN);
+        checks.text("customKeyStoreId", wire.custom_key_store_id.as_ref(), &model::CUSTOM_KEY_STORE_ID);
+        tags::check(&mut checks, wire.tags.as_ref());
+        checks.text("xksKeyId", wire.xks_key_id.as_ref(), &model::XKS_KEY_ID);
+        checks.finish()?;
+        if wire.key_spec.is_some() && wire.customer_master_key_spec.is_some() {
+            return Err(ApiError::validation(
+                "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
+            ));
+        }
+        refuse("Policy", wire.policy.as_ref())?;
+        only("KeyUsage", wire.key_usage.as_ref(), KeyUsage::EncryptDecrypt.as_str())?;
+        only("CustomerMasterKeySpec", wire.customer_master_key_spec.as_ref(), KeySpec::SymmetricDefault.as_str())?;
+        only("KeySpec", wire.key_spec.as_ref(), KeySpec::SymmetricDefault.as_str())?;
+        only("Origin", wire.origin.as_ref(), Origin::AwsKms.as_str())?;
+        refuse("CustomKeyStoreId", wire.custom_key_store_id.as_ref())?;
+        refuse_true("BypassPolicyLockoutSafetyCheck", wire.bypass_policy_lockout_safety_check)?;
+        refuse("XksKeyId", wire.xks_key_id.as_ref())?;
+        Ok(Self {
+            description: wire.description.map(|text| text.0.into_owned()).unwrap_or_default(),
+            key_spec: KeySpec::SymmetricDefault,
+            key_usage: KeyUsage::EncryptDecrypt,
+            origin: Origin::AwsKms,
+            multi_region: wire.multi_region.unwrap_or(false),
+            tags: tags::parse(wire.tags)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(body: serde_json::Value) -> Result<CreateKeyRequest, String> {
+        CreateKeyRequest::parse(body.to_string().as_bytes()).map_err(|error| error.to_string())
+    }
+
+    fn tags(pairs: impl IntoIterator<Item = (String, &'static str)>) -> serde_json::Value {
+        json!({"Tags": pairs.into_iter().map(|(key, value)| json!({"TagKey": key, "TagValue": value})).collect::<Vec<_>>()})
+    }
+
+    #[test]
+    fn defaults_and_everything_that_is_implemented() {
+        let request = parse(json!({})).unwrap();
+        assert!(request.description.is_empty() && request.tags.is_empty() && !request.multi_region);
+        let request = parse(json!({
+            "Description": "d", "KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": "SYMMETRIC_DEFAULT", "Origin": "AWS_KMS", "MultiRegion": true,
+            "BypassPolicyLockoutSafetyCheck": false, "Tags": [{"TagKey": "k", "TagValue": ""}], "Policy": null, "Unknown": 1,
+        }))
+        .unwrap();
+        assert_eq!(request.description, "d");
+        assert!(request.multi_region);
+        assert_eq!(request.tags, Tags::from([("k".to_owned(), String::new())]));
+        assert!(parse(json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT"})).is_ok());
+    }
+
+    #[test]
+    fn both_names_of_the_spec() {
+        let error = parse(json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "KeySpec": "SYMMETRIC_DEFAULT"})).err().unwrap();
+        assert!(error.starts_with("ValidationException: You cannot specify KeySpec and CustomerMasterKeySpec"), "{error}");
+    }
+
+    #[test]
+    fn tag_rules() {
+        let numbered = |count: usize| tags((0..count).map(|n| (format!("k{n}"), "")));
+        assert_eq!(parse(numbered(50)).unwrap().tags.len(), 50);
+        assert_eq!(parse(numbered(51)).err().unwrap(), "TagException: Too many tags");
+        assert_eq!(parse(tags([("a".into(), "1"), ("a".into(), "2")])).err().unwrap(), "TagException: Duplicate tag keys");
+        assert!(parse(tags([("a".into(), "1"), ("A".into(), "2")])).is_ok(), "keys are case-sensitive");
+        assert_eq!(parse(tags([("AwS:x".into(), "1")])).err().unwrap(), "TagException: Tags beginning with aws: are reserved");
+        assert_eq!(
+            parse(json!({"Tags": [{"TagKey": "", "TagValue": "v"}, null, {"TagValue": "v".repeat(257)}]})).err().unwrap(),
+            format!(
+                "ValidationException: 4 validation errors detected: Value '' at 'tags.1.member.tagKey' failed to satisfy constraint: Member \
+                 must have length greater than or equal to 1; Value null at 'tags.2.member' failed to satisfy constraint: Member must not \
+                 be null; Value null at 'tags.3.member.tagKey' failed to satisfy constraint: Member must not be null; Value '{}' at \
+                 'tags.3.member.tagValue' failed to satisfy constraint: Member must have length less than or equal to 256",
+                "v".repeat(257)
+            )
+        );
+    }
+}

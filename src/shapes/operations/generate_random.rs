@@ -1,0 +1,63 @@
+//! GenerateRandom.
+
+use claviger_types::limits::RANDOM_BYTES_MAX;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::constraint::Checks;
+use crate::decode::{Object, Text, from_json};
+use crate::unsupported::{RecipientWire, check_recipient, refuse};
+use crate::{ApiError, encode, model};
+
+/// How much to return.
+#[derive(Debug)]
+pub struct GenerateRandomRequest {
+    /// 1 to 1024.
+    pub number_of_bytes: usize,
+}
+
+/// Random bytes. No `Debug`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct GenerateRandomResponse {
+    /// The bytes.
+    #[serde(serialize_with = "encode::secret")]
+    pub plaintext: Zeroizing<Vec<u8>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    number_of_bytes: Option<i32>,
+    #[serde(borrow)]
+    custom_key_store_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    recipient: Option<Object<RecipientWire<'a>>>,
+}
+
+impl GenerateRandomRequest {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        let wire: Wire<'_> = from_json(body)?;
+        let mut checks = Checks::default();
+        checks.range("numberOfBytes", wire.number_of_bytes, 1, i32::try_from(RANDOM_BYTES_MAX).unwrap_or(i32::MAX));
+        checks.text("customKeyStoreId", wire.custom_key_store_id.as_ref(), &model::CUSTOM_KEY_STORE_ID);
+        check_recipient(&mut checks, wire.recipient.as_ref());
+        checks.finish()?;
+        let Some(bytes) = wire.number_of_bytes else { return Err(ApiError::validation("NumberOfBytes is required.")) };
+        refuse("CustomKeyStoreId", wire.custom_key_store_id.as_ref())?;
+        refuse("Recipient", wire.recipient.as_ref())?;
+        Ok(Self { number_of_bytes: usize::try_from(bytes).map_err(|_| ApiError::internal())? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_message_when_nothing_is_asked() {
+        let error = GenerateRandomRequest::parse(b"{}").err().unwrap();
+        assert_eq!(error.to_string(), "ValidationException: NumberOfBytes is required.");
+        assert_eq!(GenerateRandomRequest::parse(br#"{"NumberOfBytes":5}"#).unwrap().number_of_bytes, 5);
+    }
+}

@@ -1,0 +1,116 @@
+//! ReEncrypt.
+
+use claviger_types::limits::CIPHERTEXT_BYTES_MAX;
+use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef, MaterialId};
+use serde::{Deserialize, Serialize};
+
+use super::{GrantTokensWire, encryption_context};
+use crate::constraint::{Checks, present};
+use crate::decode::{Blob, Context, Text, from_json};
+use crate::key_ref::{self, Forms};
+use crate::unsupported::{only, refuse_items, refuse_true};
+use crate::{ApiError, EncryptionContext, encode, model};
+
+/// What to encrypt again, and how.
+#[derive(Debug)]
+pub struct ReEncryptRequest {
+    /// 1 to 6144 bytes.
+    pub ciphertext_blob: Vec<u8>,
+    /// The context that the ciphertext has.
+    pub source_encryption_context: EncryptionContext,
+    /// When given, the key that must have encrypted.
+    pub source_key: Option<KeyRef>,
+    /// The algorithm that had encrypted.
+    pub source_encryption_algorithm: EncryptionAlgorithm,
+    /// The key to encrypt with.
+    pub destination_key: KeyRef,
+    /// The context that the new ciphertext gets.
+    pub destination_encryption_context: EncryptionContext,
+    /// The algorithm to encrypt with.
+    pub destination_encryption_algorithm: EncryptionAlgorithm,
+}
+
+/// The new ciphertext.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ReEncryptResponse {
+    /// A message blob.
+    #[serde(serialize_with = "encode::blob")]
+    pub ciphertext_blob: Vec<u8>,
+    /// The key that had encrypted.
+    #[serde(rename = "SourceKeyId", serialize_with = "encode::text")]
+    pub source_key: KeyArn,
+    /// The key that encrypted.
+    #[serde(rename = "KeyId", serialize_with = "encode::text")]
+    pub key: KeyArn,
+    /// The algorithm that had encrypted.
+    #[serde(serialize_with = "encode::text")]
+    pub source_encryption_algorithm: EncryptionAlgorithm,
+    /// The algorithm that encrypted.
+    #[serde(serialize_with = "encode::text")]
+    pub destination_encryption_algorithm: EncryptionAlgorithm,
+    /// The material that had encrypted.
+    #[serde(serialize_with = "encode::text")]
+    pub source_key_material_id: MaterialId,
+    /// The material that encrypted.
+    #[serde(serialize_with = "encode::text")]
+    pub destination_key_material_id: MaterialId,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    ciphertext_blob: Option<Blob>,
+    source_encryption_context: Option<Context>,
+    #[serde(borrow)]
+    source_key_id: Option<Text<'a>>,
+    #[serde(borrow)]
+    destination_key_id: Option<Text<'a>>,
+    destination_encryption_context: Option<Context>,
+    #[serde(borrow)]
+    source_encryption_algorithm: Option<Text<'a>>,
+    #[serde(borrow)]
+    destination_encryption_algorithm: Option<Text<'a>>,
+    #[serde(borrow)]
+    grant_tokens: Option<GrantTokensWire<'a>>,
+    dry_run: Option<bool>,
+    #[serde(borrow)]
+    dry_run_modifiers: Option<Vec<Option<Text<'a>>>>,
+}
+
+impl ReEncryptRequest {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        let wire: Wire<'_> = from_json(body)?;
+        let mut checks = Checks::default();
+        // The model does not require it, for the sake of DryRunModifiers, which are refused below.
+        checks.required("ciphertextBlob", wire.ciphertext_blob.as_ref());
+        checks.blob("ciphertextBlob", wire.ciphertext_blob.as_ref(), CIPHERTEXT_BYTES_MAX);
+        checks.text("sourceKeyId", wire.source_key_id.as_ref(), &model::KEY_ID);
+        checks.required("destinationKeyId", wire.destination_key_id.as_ref());
+        checks.text("destinationKeyId", wire.destination_key_id.as_ref(), &model::KEY_ID);
+        checks.text("sourceEncryptionAlgorithm", wire.source_encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
+        checks.text("destinationEncryptionAlgorithm", wire.destination_encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
+        checks.texts("grantTokens", wire.grant_tokens.as_ref(), model::GRANT_TOKENS_MAX, &model::GRANT_TOKEN);
+        checks.texts("dryRunModifiers", wire.dry_run_modifiers.as_ref(), usize::MAX, &model::DRY_RUN_MODIFIER);
+        checks.finish()?;
+        let source_encryption_context = encryption_context(wire.source_encryption_context)?;
+        let destination_encryption_context = encryption_context(wire.destination_encryption_context)?;
+        let source_key = wire.source_key_id.map(|text| key_ref::parse(&text, Forms::Cryptographic)).transpose()?;
+        let destination_key = key_ref::parse(&present(wire.destination_key_id)?, Forms::Cryptographic)?;
+        let implemented = EncryptionAlgorithm::SymmetricDefault.as_str();
+        only("SourceEncryptionAlgorithm", wire.source_encryption_algorithm.as_ref(), implemented)?;
+        only("DestinationEncryptionAlgorithm", wire.destination_encryption_algorithm.as_ref(), implemented)?;
+        refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;
+        refuse_true("DryRun", wire.dry_run)?;
+        refuse_items("DryRunModifiers", wire.dry_run_modifiers.as_ref())?;
+        Ok(Self {
+            ciphertext_blob: present(wire.ciphertext_blob)?.into_public(),
+            source_encryption_context,
+            source_key,
+            source_encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+            destination_key,
+            destination_encryption_context,
+            destination_encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+        })
+    }
+}

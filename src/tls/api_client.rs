@@ -1,0 +1,150 @@
+//! A small HTTP/1.1 client for a node's api listener (mutual TLS, server known by name) and for its Unix socket.
+//!
+//! One connection per request: it serves a command line, which makes a handful of them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::UnixStream;
+
+use crate::client::ClientTls;
+use crate::error::{ApiClientError, ConnectError};
+use crate::pool::{connect_tls, parse_endpoint};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Longer than a node holds a request while it waits for a leader.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// How much of a refusal is shown.
+const REFUSAL_CHARS_MAX: usize = 2000;
+
+/// An answer as it came.
+#[derive(Clone, Debug)]
+pub struct ApiResponse {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: Bytes,
+}
+
+/// See the module.
+pub struct ApiClient {
+    target: String,
+    way: Way,
+}
+
+enum Way {
+    Https { name: ServerName<'static>, port: u16, tls: ClientTls },
+    Unix(PathBuf),
+}
+
+impl ApiClient {
+    /// A client of `https://host:port`, with a configuration of [`ClientTls::api`].
+    ///
+    /// # Errors
+    /// When the URL is not of that form.
+    pub fn https(url: &str, tls: ClientTls) -> Result<Self, ApiClientError> {
+        let target = url.trim_end_matches('/').to_owned();
+        match parse_endpoint(url) {
+            Some((name, port)) => Ok(Self { target, way: Way::Https { name, port, tls } }),
+            None => Err(ApiClientError::Connect { target, source: ConnectError::Endpoint }),
+        }
+    }
+
+    /// A client of a node's own Unix socket.
+    pub fn unix(socket: &Path) -> Self {
+        Self { target: socket.display().to_string(), way: Way::Unix(socket.to_owned()) }
+    }
+
+    /// The URL or the socket's path, for messages.
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// GETs a path and reads the JSON answer.
+    ///
+    /// # Errors
+    /// See [`ApiClientError`]; a status other than success is `Refused`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiClientError> {
+        let response = self.request(Method::GET, path, Bytes::new()).await?;
+        self.parse(&response)
+    }
+
+    /// POSTs JSON to a path and reads the JSON answer.
+    ///
+    /// # Errors
+    /// See [`ApiClientError`]; a status other than success is `Refused`.
+    pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ApiClientError> {
+        let body = serde_json::to_vec(body).map_err(|e| ApiClientError::Request { target: self.target.clone(), source: e.into() })?;
+        let response = self.request(Method::POST, path, body.into()).await?;
+        self.parse(&response)
+    }
+
+    /// Sends one request and returns the answer whatever its status.
+    ///
+    /// # Errors
+    /// See [`ApiClientError`].
+    pub async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<ApiResponse, ApiClientError> {
+        let connect_failed = |source| ApiClientError::Connect { target: self.target.clone(), source };
+        match &self.way {
+            Way::Https { name, port, tls } => {
+                let connecting = connect_tls(tls, name.clone(), *port);
+                let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
+                    .await
+                    .unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT)))
+                    .map_err(connect_failed)?;
+                let host = self.target.trim_start_matches("https://");
+                self.exchange(stream, method, host, path, body).await
+            }
+            Way::Unix(socket) => {
+                let stream = UnixStream::connect(socket).await.map_err(|e| connect_failed(ConnectError::Tcp(e)))?;
+                self.exchange(stream, method, "localhost", path, body).await
+            }
+        }
+    }
+
+    async fn exchange<S>(&self, stream: S, method: Method, host: &str, path: &str, body: Bytes) -> Result<ApiResponse, ApiClientError>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let unknown = |source| ApiClientError::Unknown { target: self.target.clone(), source };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, host)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| ApiClientError::Request { target: self.target.clone(), source: e.into() })?;
+        let exchange = async {
+            let (mut sender, driver) = http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|e| ApiClientError::Connect { target: self.target.clone(), source: ConnectError::Http(e) })?;
+            let driver = tokio::spawn(driver);
+            let response = sender.send_request(request).await.map_err(|e| unknown(e.into()))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(unknown)?.to_bytes();
+            driver.abort();
+            Ok(ApiResponse { status, body })
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange)
+            .await
+            .unwrap_or_else(|_| Err(ApiClientError::TimedOut { target: self.target.clone(), after: ANSWER_TIMEOUT }))
+    }
+
+    fn parse<T: DeserializeOwned>(&self, response: &ApiResponse) -> Result<T, ApiClientError> {
+        if !response.status.is_success() {
+            let body = String::from_utf8_lossy(&response.body).chars().take(REFUSAL_CHARS_MAX).collect();
+            return Err(ApiClientError::Refused { target: self.target.clone(), status: response.status, body });
+        }
+        serde_json::from_slice(&response.body).map_err(|source| ApiClientError::Answer { target: self.target.clone(), source })
+    }
+}

@@ -1,0 +1,222 @@
+//! The connections of a [`crate::PeerClient`]: one HTTP/2 connection per endpoint and lane, made when first needed and
+//! again when it has ended.
+//!
+//! Connecting is a task of its own, so that a request with a short timeout cannot abandon the attempt that the next one
+//! needs; all requests that wait for an attempt share its outcome. State lives in [`Pool`] alone.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use claviger_types::{Identity, TrustDomain};
+use http::Uri;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::client::conn::http2::{self, SendRequest};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::client::ClientTls;
+use crate::error::ConnectError;
+use crate::identity::{IdentityError, certificate_identity};
+use crate::provider::ALPN_H2;
+
+/// What a request body may be: known bytes or a stream.
+pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
+
+/// From the name lookup to the end of the TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that says nothing for this long is asked whether it is still there.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// How long it may take to say so before it counts as dead.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+/// Receive windows for answers; answers are small next to requests.
+const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// Headers of one answer.
+const HEADER_BYTES_MAX: u32 = 32 * 1024;
+/// Endpoints times lanes that are remembered; beyond it those without a live connection are forgotten.
+const SLOTS_MAX: usize = 1024;
+
+/// A live connection and who is at its other end.
+pub(crate) struct Connection {
+    pub(crate) sender: SendRequest<RequestBody>,
+    pub(crate) peer: Identity,
+    started: Instant,
+    last_answer_ms: AtomicU64,
+}
+
+impl Connection {
+    /// Notes that the peer has answered something.
+    pub(crate) fn answered(&self) {
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_answer_ms.fetch_max(now_ms, Ordering::Relaxed);
+    }
+
+    /// Whether the peer has answered anything since.
+    pub(crate) fn answered_since(&self, then: Instant) -> bool {
+        self.started + Duration::from_millis(self.last_answer_ms.load(Ordering::Relaxed)) >= then
+    }
+}
+
+type Outcome = Result<Arc<Connection>, Arc<ConnectError>>;
+
+enum Slot {
+    Connecting(watch::Receiver<Option<Outcome>>),
+    Ready(Arc<Connection>),
+}
+
+impl Slot {
+    fn is_live(&self) -> bool {
+        match self {
+            Self::Connecting(outcome) => outcome.has_changed().is_ok(),
+            Self::Ready(connection) => !connection.sender.is_closed(),
+        }
+    }
+}
+
+type Slots = HashMap<(String, u8), Slot>;
+
+pub(crate) struct Pool {
+    tls: ClientTls,
+    domain: TrustDomain,
+    slots: Arc<Mutex<Slots>>,
+}
+
+impl Pool {
+    pub(crate) fn new(tls: ClientTls, domain: TrustDomain) -> Self {
+        Self { tls, domain, slots: Arc::default() }
+    }
+
+    /// The live connection of this endpoint and lane, or a new one.
+    pub(crate) async fn connection(&self, endpoint: &str, lane: u8) -> Outcome {
+        let mut outcome = match self.ready_or_connecting(endpoint, lane)? {
+            Slot::Ready(connection) => return Ok(connection),
+            Slot::Connecting(outcome) => outcome,
+        };
+        let outcome = outcome.wait_for(Option::is_some).await;
+        match outcome.as_deref() {
+            Ok(Some(outcome)) => outcome.clone(),
+            Ok(None) | Err(_) => Err(Arc::new(ConnectError::Abandoned)),
+        }
+    }
+
+    /// Forgets a connection that seems dead; requests that are on it may still finish.
+    pub(crate) fn forget(&self, endpoint: &str, lane: u8, suspect: &Arc<Connection>) {
+        let key = (endpoint.to_owned(), lane);
+        let mut slots = lock(&self.slots);
+        if matches!(slots.get(&key), Some(Slot::Ready(held)) if Arc::ptr_eq(held, suspect)) {
+            slots.remove(&key);
+        }
+    }
+
+    fn ready_or_connecting(&self, endpoint: &str, lane: u8) -> Result<Slot, Arc<ConnectError>> {
+        let key = (endpoint.to_owned(), lane);
+        let mut slots = lock(&self.slots);
+        match slots.get(&key) {
+            Some(Slot::Ready(connection)) if !connection.sender.is_closed() => return Ok(Slot::Ready(Arc::clone(connection))),
+            Some(slot @ Slot::Connecting(outcome)) if slot.is_live() => return Ok(Slot::Connecting(outcome.clone())),
+            _ => {}
+        }
+        if slots.len() >= SLOTS_MAX {
+            slots.retain(|_, slot| slot.is_live());
+        }
+        let (name, port) = parse_endpoint(endpoint).ok_or_else(|| Arc::new(ConnectError::Endpoint))?;
+        let (publish, outcome) = watch::channel(None);
+        slots.insert(key.clone(), Slot::Connecting(outcome.clone()));
+        let (tls, domain, slots) = (self.tls.clone(), self.domain.clone(), Arc::clone(&self.slots));
+        tokio::spawn(async move {
+            let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(&tls, &domain, name, port)).await;
+            let outcome = connected.unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT))).map(Arc::new).map_err(Arc::new);
+            let mut slots = lock(&slots);
+            match &outcome {
+                Ok(connection) => slots.insert(key, Slot::Ready(Arc::clone(connection))),
+                Err(_) => slots.remove(&key),
+            };
+            drop(slots);
+            publish.send_replace(Some(outcome));
+        });
+        Ok(Slot::Connecting(outcome))
+    }
+}
+
+/// No code that can panic runs under this lock, so a poisoned one still guards a whole map.
+fn lock(slots: &Mutex<Slots>) -> std::sync::MutexGuard<'_, Slots> {
+    slots.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Splits `https://host:port` (nothing after it but an optional slash).
+pub(crate) fn parse_endpoint(endpoint: &str) -> Option<(ServerName<'static>, u16)> {
+    let uri: Uri = endpoint.parse().ok()?;
+    let bare = uri.path() == "/" && uri.query().is_none() && !uri.authority()?.as_str().contains('@');
+    if uri.scheme_str() != Some("https") || !bare {
+        return None;
+    }
+    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
+    Some((ServerName::try_from(host.to_owned()).ok()?, uri.port_u16()?))
+}
+
+/// TCP and TLS to a server; which certificates are good is the configuration's matter.
+pub(crate) async fn connect_tls(tls: &ClientTls, name: ServerName<'static>, port: u16) -> Result<TlsStream<TcpStream>, ConnectError> {
+    let host = name.to_str().into_owned();
+    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(ConnectError::Tcp)?;
+    tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
+    TlsConnector::from(Arc::clone(&tls.config)).connect(name, tcp).await.map_err(ConnectError::Handshake)
+}
+
+async fn connect(tls: &ClientTls, domain: &TrustDomain, name: ServerName<'static>, port: u16) -> Result<Connection, ConnectError> {
+    let stream = connect_tls(tls, name, port).await?;
+    let session = stream.get_ref().1;
+    if session.alpn_protocol() != Some(ALPN_H2) {
+        return Err(ConnectError::Protocol("HTTP/2"));
+    }
+    let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(ConnectError::Identity(IdentityError::NoUri))?;
+    let peer = certificate_identity(leaf, domain).map_err(ConnectError::Identity)?;
+    let (sender, driver) = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_header_list_size(HEADER_BYTES_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(ConnectError::Http)?;
+    tokio::spawn(async move {
+        if let Err(error) = driver.await {
+            tracing::debug!(%error, "a peer connection ended");
+        }
+    });
+    Ok(Connection { sender, peer, started: Instant::now(), last_answer_ms: AtomicU64::new(0) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_https_host_and_port() {
+        for good in ["https://localhost:1", "https://127.0.0.1:65535", "https://[::1]:8443", "https://a.example:443/"] {
+            assert!(parse_endpoint(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost:1",
+            "http://localhost:1",
+            "https://localhost",
+            "https://u@h:1",
+            "https://h:1/p",
+            "https://h:1/?q",
+            "https://h:70000",
+        ] {
+            assert!(parse_endpoint(bad).is_none(), "{bad}");
+        }
+    }
+}
