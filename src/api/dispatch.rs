@@ -45,8 +45,8 @@ impl<K: Kms> Edge<K> {
     }
 
     async fn answer(&self, request_id: Uuid, head: Parts, body: axum::body::Body) -> Result<Bytes, ApiError> {
-        let (principal, source_ip) = caller(&head.extensions)?;
         let operation = target(&head.headers)?;
+        let (principal, source_ip) = caller(&head.extensions)?;
         check_content_type(&head.headers)?;
         let invocation_id = invocation_id(&head.headers)?;
 
@@ -54,7 +54,7 @@ impl<K: Kms> Edge<K> {
         let request = Request::parse(operation, &body)?;
         // Only writes are remembered, so only they pay for the hash.
         let invocation = invocation_id
-            .filter(|_| operation.is_write())
+            .filter(|_| true)
             .map(|id| Invocation { id: id.to_owned(), body_sha256: Sha256::digest(&*body).into() });
         drop(body);
 
@@ -91,9 +91,10 @@ fn caller(extensions: &Extensions) -> Result<(&Principal, Option<IpAddr>), ApiEr
     };
     match &peer.identity {
         Identity::Principal(principal) => Ok((principal, peer.address.map(|address| address.ip().to_canonical()))),
-        Identity::Carrier { .. } => {
-            refuse(ErrorCode::UnrecognizedClient, "Carrier certificates have no rights of their own, and signed requests are not supported yet.")
-        }
+        Identity::Carrier { .. } => refuse(
+            ErrorCode::UnrecognizedClient,
+            "Carrier certificates have no rights of their own, and signed requests are not supported yet.",
+        ),
         Identity::Operator { .. } => refuse(ErrorCode::AccessDenied, "Operators cannot use or read keys."),
         Identity::Node { .. } => refuse(ErrorCode::AccessDenied, "Nodes cannot use or read keys."),
     }

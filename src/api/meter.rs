@@ -20,7 +20,11 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn new() -> Self {
         metrics::describe_counter!("claviger_requests_total", "API requests answered, by operation and code");
-        metrics::describe_histogram!("claviger_request_seconds", metrics::Unit::Seconds, "Time from an API request's headers to its answer");
+        metrics::describe_histogram!(
+            "claviger_request_seconds",
+            metrics::Unit::Seconds,
+            "Time from an API request's headers to its answer"
+        );
         Self {
             requests: (0..OPERATIONS * CODES).map(|_| OnceLock::new()).collect(),
             seconds: (0..OPERATIONS).map(|_| OnceLock::new()).collect(),

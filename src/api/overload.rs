@@ -34,7 +34,7 @@ struct Place<'a>(&'a AtomicUsize);
 impl<'a> Place<'a> {
     fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
         let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(()); Some(place)
     }
 }
 

@@ -1,7 +1,35 @@
-//! Consensus: a region as its upper layers see it ([`Region`]), and the Raft group behind it.
+//! Consensus: a region as its upper layers see it ([`Region`]), and the Raft group behind it ([`Consensus`]).
+//!
+//! openraft decides; this crate carries its messages between nodes, its log and its state to [`claviger_storage`], and
+//! commands from any node to the leader. Nobody outside sees an openraft type. What a command means is `state`'s affair,
+//! and what a key is nobody's here.
 
+mod applied;
+mod config;
+mod consensus;
+mod error;
+mod fault;
+mod gate;
+mod join;
+mod leadership;
+mod log;
+mod machine;
+mod membership;
 mod memory;
+mod network;
+mod peers;
+mod propose;
+mod raft_types;
+mod read_rounds;
 mod region;
+mod server;
+mod snapshot;
+mod wire;
 
+pub use config::{COMMAND_BYTES_MAX, ConsensusConfig, Limits, Timings};
+pub use consensus::{Consensus, Readiness};
+pub use error::{ConsensusError, JoinError};
+pub use join::join_request;
+pub use leadership::{Leadership, MemberStatus, Role, Status};
 pub use memory::MemoryRegion;
 pub use region::{NoObserver, Observer, ProposeError, Region, Unavailable};

@@ -251,6 +251,23 @@ pub(crate) mod tests {
         assert!(matches!(Header::parse(&vec![1; OVERHEAD_BYTES + PLAINTEXT_BYTES_MAX + 1]), Err(CryptoError::InvalidCiphertext)));
     }
 
+    /// A blob whose cipher would open: that the commitment is right must be checked by itself.
+    #[test]
+    fn a_wrong_commitment_is_invalid_though_the_cipher_agrees() {
+        let (material, context) = (Secret32::random().unwrap(), context(&[]));
+        let mut blob = seal(&material, KEY, MATERIAL, &context, b"x").unwrap();
+        let mut prefix = *blob.first_chunk::<PREFIX_BYTES>().unwrap();
+        let keys = MessageKeys::derive(&material, &prefix, &context).unwrap();
+        for flip in [1, 0] {
+            prefix[SALT_END] = keys.commitment()[0] ^ flip;
+            let aad = Aad::from(additional_data(&prefix, &context));
+            let (ciphertext, tag) = blob[PREFIX_BYTES..].split_at_mut(1);
+            keys.cipher().unwrap().seal_out_of_place_scatter(keys.nonce().unwrap(), aad, b"x", ciphertext, &[], tag).unwrap();
+            blob[..PREFIX_BYTES].copy_from_slice(&prefix);
+            assert_eq!(open(&material, &context, &blob).is_ok(), flip == 0);
+        }
+    }
+
     #[test]
     fn another_material_or_context_does_not_open() {
         let (material, sealed_with) = (Secret32::random().unwrap(), context(&[("a", "b")]));

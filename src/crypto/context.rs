@@ -22,7 +22,8 @@ impl EncryptionContext {
     /// # Errors
     /// [`CryptoError::ContextTooLarge`] when the canonical bytes are more than `limits::ENCRYPTION_CONTEXT_BYTES_MAX`.
     pub fn new(pairs: &BTreeMap<String, String>) -> Result<Self, CryptoError> {
-        let bytes = pairs.iter().fold(2_usize, |sum, (key, value)| sum.saturating_add(4).saturating_add(key.len()).saturating_add(value.len()));
+        let bytes =
+            pairs.iter().fold(2_usize, |sum, (key, value)| sum.saturating_add(4).saturating_add(key.len()).saturating_add(value.len()));
         if bytes > ENCRYPTION_CONTEXT_BYTES_MAX {
             return Err(CryptoError::ContextTooLarge);
         }

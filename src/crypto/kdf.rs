@@ -42,7 +42,10 @@ mod tests {
         let mut okm = [0; 42];
         hkdf_sha256(&secret, &[0x5a; 32], &[b"one", b"two"], &mut okm).unwrap();
         assert_eq!(hex::encode(okm), "13a9c75419526e947cc0b5e98908f4075723555f97bfad8c97cd10ac91dacd56b9b8476ec5734d9b420d");
-        assert_eq!(hex::encode(hmac_sha256(&secret, &[b"one", b"two"]).unwrap()), "3f39aeac52a3bc70c18b4b729b1738ad5097907022b7ec56099a7a163d029af0");
+        assert_eq!(
+            hex::encode(hmac_sha256(&secret, &[b"one", b"two"]).unwrap()),
+            "3f39aeac52a3bc70c18b4b729b1738ad5097907022b7ec56099a7a163d029af0"
+        );
     }
 
     #[test]

@@ -44,7 +44,8 @@ mod tests {
     fn every_input_counts() {
         let (one, two) = (Secret32::random().unwrap(), Secret32::random().unwrap());
         let (key, replica) = (KeyId::from_parts([1; 16], false), KeyId::from_parts([1; 16], true));
-        let ids = [compute(&one, key, &two), compute(&two, key, &two), compute(&one, key, &one), compute(&one, replica, &two)].map(Result::unwrap);
+        let ids = [compute(&one, key, &two), compute(&two, key, &two), compute(&one, key, &one), compute(&one, replica, &two)]
+            .map(Result::unwrap);
         assert!((0..4).all(|i| (0..i).all(|j| ids[i] != ids[j])));
     }
 }

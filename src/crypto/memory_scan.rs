@@ -1,7 +1,9 @@
-//! For tests: this process's own memory, as a core image would hold it.
+//! For tests: this process's own memory, as a core image would hold it. The barrier's tests use this file too.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::sync::mpsc;
+use std::thread;
 
 /// One mapping of `/proc/self/smaps`.
 pub(crate) struct Mapping {
@@ -45,9 +47,13 @@ pub(crate) fn mapping_of(address: u64) -> Mapping {
 }
 
 pub(crate) fn read_32(address: u64) -> [u8; 32] {
+    try_read_32(address).unwrap()
+}
+
+/// Nothing when nothing is mapped there.
+pub(crate) fn try_read_32(address: u64) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
-    File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, address).unwrap();
-    bytes
+    File::open("/proc/self/mem").unwrap().read_exact_at(&mut bytes, address).ok().map(|()| bytes)
 }
 
 /// How many bytes from `address` on are zero.
@@ -64,11 +70,30 @@ pub(crate) fn zeros_from(address: u64) -> u64 {
     }
 }
 
+/// Runs `work` on a thread that then stays as it is, with its stack and all, and says what of `secrets` a core image would show.
+pub(crate) fn residue_of(secrets: &[&[u8; 32]], work: impl FnOnce() + Send) -> Vec<String> {
+    let (worked, wait_for_work) = mpsc::channel();
+    let (release, wait_for_release) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            work();
+            worked.send(()).unwrap();
+            let _ = wait_for_release.recv();
+        });
+        // When the work panicked, joining says so.
+        let found = if wait_for_work.recv().is_ok() { find_copies(secrets) } else { Vec::new() };
+        drop(release);
+        worker.join().unwrap();
+        found
+    })
+}
+
 /// Where, outside memory that no core image holds, half of one of `secrets` (either half) lies: as it is, XORed as HMAC
 /// pads a key, or with the bytes of each 32-bit word reversed as SHA-256 loads them.
 pub(crate) fn find_copies(secrets: &[&[u8; 32]]) -> Vec<String> {
     // How byte i of a window must look. The needles are never written out: they would be found.
-    const FORMS: [fn(&[u8], usize) -> u8; 4] = [|half, i| half[i], |half, i| half[i] ^ 0x36, |half, i| half[i] ^ 0x5c, |half, i| half[i ^ 3]];
+    const FORMS: [fn(&[u8], usize) -> u8; 4] =
+        [|half, i| half[i], |half, i| half[i] ^ 0x36, |half, i| half[i] ^ 0x5c, |half, i| half[i ^ 3]];
     const HALF: usize = 16;
     let halves: Vec<&[u8]> = secrets.iter().flat_map(|secret| secret.chunks_exact(HALF)).collect();
     let mut by_first_byte = vec![Vec::new(); 256];

@@ -1,1 +1,11 @@
-//! Placeholder.
+//! What the command line does against a deployment: the private CAs and their certificates (`pki`), and the calls of the
+//! admin API with their rendering (`admin`, `render`).
+//!
+//! Library functions only: the root package adds the command line. Nothing here runs on a node, prints, or exits.
+
+pub mod admin;
+mod error;
+pub mod pki;
+pub mod render;
+
+pub use error::{AdminClientError, PkiError};

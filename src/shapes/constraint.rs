@@ -64,7 +64,8 @@ impl Checks {
     /// A string.
     pub(crate) fn text(&mut self, path: impl Display, value: Option<&Text<'_>>, shape: &TextShape) {
         if let Some(Text(text)) = value {
-            self.0.extend(shape.failures(text).map(|failure| format!("Value '{text}' at '{path}' failed to satisfy constraint: {failure}")));
+            self.0
+                .extend(shape.failures(text).map(|failure| format!("Value '{text}' at '{path}' failed to satisfy constraint: {failure}")));
         }
     }
 

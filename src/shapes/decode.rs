@@ -173,7 +173,9 @@ mod tests {
 
     #[test]
     fn what_is_not_json_or_of_another_type() {
-        for body in ["", "null", "[]", "[\"a\"]", "\"x\"", "{", "{} {}", "{\"Name\":}", "{'Name':'x'}", "{\"Name\":\"\\ud800\"}", "\u{feff}{}"] {
+        for body in
+            ["", "null", "[]", "[\"a\"]", "\"x\"", "{", "{} {}", "{\"Name\":}", "{'Name':'x'}", "{\"Name\":\"\\ud800\"}", "\u{feff}{}"]
+        {
             assert_eq!(error_of(body).code, crate::ErrorCode::Serialization, "{body}");
         }
         assert_eq!(error_of("{").message, "Could not decode the request: the body is not valid JSON (line 1, column 1).");

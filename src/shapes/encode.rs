@@ -16,7 +16,6 @@ pub(crate) fn secret<S: Serializer>(bytes: &zeroize::Zeroizing<Vec<u8>>, seriali
     blob(&bytes.as_slice(), serializer)
 }
 
-
 /// Anything that AWS writes as the text that `Display` gives: ARNs, ids, enums.
 pub(crate) fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(value)

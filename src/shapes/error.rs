@@ -228,7 +228,8 @@ mod tests {
         assert_eq!(ApiError::not_primary(&arn).message, format!("{text} is not a multi-region primary key."));
         assert_eq!(ApiError::invalid_ciphertext().message, "");
         assert_eq!(
-            ApiError::access_denied("arn:aws:iam::1:root", "kms:Decrypt", &arn, "no resource-based policy allows the kms:Decrypt action").message,
+            ApiError::access_denied("arn:aws:iam::1:root", "kms:Decrypt", &arn, "no resource-based policy allows the kms:Decrypt action")
+                .message,
             format!(
                 "User: arn:aws:iam::1:root is not authorized to perform: kms:Decrypt on resource: {text} because no resource-based policy \
                  allows the kms:Decrypt action"

@@ -55,7 +55,9 @@ impl Serialize for KeyMetadata {
         members.serialize_field("CustomerMasterKeySpec", self.key_spec.as_str())?;
         members.serialize_field("KeySpec", self.key_spec.as_str())?;
         match self.key_usage {
-            KeyUsage::EncryptDecrypt => members.serialize_field("EncryptionAlgorithms", &[EncryptionAlgorithm::SymmetricDefault.as_str()])?,
+            KeyUsage::EncryptDecrypt => {
+                members.serialize_field("EncryptionAlgorithms", &[EncryptionAlgorithm::SymmetricDefault.as_str()])?;
+            }
         }
         members.serialize_field("MultiRegion", &self.multi_region.is_some())?;
         if let Some(configuration) = &self.multi_region {
@@ -169,8 +171,10 @@ pub(crate) mod tests {
             json!({"MultiRegionKeyType": "PRIMARY", "PrimaryKey": {"Arn": arn("eu-west-1"), "Region": "eu-west-1"}, "ReplicaKeys": []})
         );
 
-        let mut replica =
-            metadata(id, Some(MultiRegionConfiguration { primary: "dc-north-2".parse().unwrap(), replicas: vec!["eu-west-1".parse().unwrap()] }));
+        let mut replica = metadata(
+            id,
+            Some(MultiRegionConfiguration { primary: "dc-north-2".parse().unwrap(), replicas: vec!["eu-west-1".parse().unwrap()] }),
+        );
         replica.key_state = KeyState::Creating;
         let value = serde_json::to_value(&replica).unwrap();
         assert_eq!(value["Enabled"], false);

@@ -3,7 +3,9 @@
 //! Values that Claviger does not implement are here too: a request with one of them is refused as unsupported, and one
 //! with a value that is not here as invalid. `model_tests` compares all of this with the model.
 
-use claviger_types::limits::{DESCRIPTION_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX};
+use claviger_types::limits::{
+    DESCRIPTION_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX,
+};
 
 use crate::constraint::TextShape;
 

@@ -15,7 +15,9 @@ fn implemented(operation: Operation) -> &'static [&'static str] {
         Operation::Decrypt => &["CiphertextBlob", "EncryptionContext", "KeyId"],
         Operation::DescribeKey | Operation::DisableKey | Operation::EnableKey => &["KeyId"],
         Operation::Encrypt => &["KeyId", "Plaintext", "EncryptionContext"],
-        Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => &["KeyId", "EncryptionContext", "NumberOfBytes", "KeySpec"],
+        Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => {
+            &["KeyId", "EncryptionContext", "NumberOfBytes", "KeySpec"]
+        }
         Operation::GenerateRandom => &["NumberOfBytes"],
         Operation::ListKeys => &["Limit", "Marker"],
         Operation::ReEncrypt => {
@@ -122,7 +124,10 @@ fn cases(model: &Value, name: &str, path: &str) -> Vec<Case> {
                 }
             }
             if let Some(pattern) = shape.get("pattern") {
-                cases.push(broken(json!("a\u{100}"), format!("Member must satisfy regular expression pattern: {}", pattern.as_str().unwrap())));
+                cases.push(broken(
+                    json!("a\u{100}"),
+                    format!("Member must satisfy regular expression pattern: {}", pattern.as_str().unwrap()),
+                ));
             }
             if let Some(values) = shape.get("enum") {
                 let values: Vec<_> = values.as_array().unwrap().iter().map(|value| value.as_str().unwrap()).collect();

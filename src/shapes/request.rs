@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::decode::without_base64_escapes;
 use crate::{
-    ApiError, CreateKeyRequest, DataKeyRequest, DecryptRequest, DescribeKeyRequest, EncryptRequest, GenerateRandomRequest, KeySwitchRequest,
-    ListKeysRequest, Operation, ReEncryptRequest, ReplicateKeyRequest,
+    ApiError, CreateKeyRequest, DataKeyRequest, DecryptRequest, DescribeKeyRequest, EncryptRequest, GenerateRandomRequest,
+    KeySwitchRequest, ListKeysRequest, Operation, ReEncryptRequest, ReplicateKeyRequest,
 };
 
 /// A request that satisfies the model and asks for nothing that is not implemented. `Debug` shows the operation only.

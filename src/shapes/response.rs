@@ -135,8 +135,12 @@ mod tests {
         let material = MaterialId::from_bytes([0xfe; 32]);
         let encrypt = Response::Encrypt(EncryptResponse { ciphertext_blob: vec![0xff, 0xfe], key: arn(), encryption_algorithm: algorithm });
         assert_eq!(json_of(&encrypt), json!({"CiphertextBlob": "//4=", "KeyId": arn_text, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}));
-        let decrypt =
-            Response::Decrypt(DecryptResponse { key: arn(), plaintext: vec![1].into(), encryption_algorithm: algorithm, key_material_id: material });
+        let decrypt = Response::Decrypt(DecryptResponse {
+            key: arn(),
+            plaintext: vec![1].into(),
+            encryption_algorithm: algorithm,
+            key_material_id: material,
+        });
         assert_eq!(
             json_of(&decrypt),
             json!({"KeyId": arn_text, "Plaintext": "AQ==", "EncryptionAlgorithm": "SYMMETRIC_DEFAULT", "KeyMaterialId": "fe".repeat(32)})
@@ -187,7 +191,8 @@ mod tests {
 
     #[test]
     fn secret_bodies_never_grow() {
-        let key = KeyArn { partition: "p".repeat(32).parse().unwrap(), region: format!("{}-b-1", "a".repeat(28)).parse().unwrap(), ..arn() };
+        let key =
+            KeyArn { partition: "p".repeat(32).parse().unwrap(), region: format!("{}-b-1", "a".repeat(28)).parse().unwrap(), ..arn() };
         let material = MaterialId::from_bytes([0xfe; 32]);
         let plaintext = || vec![0xff; 4096].into();
         for response in [

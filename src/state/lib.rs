@@ -15,6 +15,7 @@ mod record;
 mod tables;
 
 pub use apply::apply;
+pub use claviger_protocol as protocol;
 pub use command::{
     AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, Once, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
     RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled,

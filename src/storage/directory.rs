@@ -13,13 +13,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::fsync::{create_dir, names, read_small, remove_dir, rename, replace_file, sync_dir};
 use crate::StorageError;
+use crate::fsync::{create_dir, names, read_small, remove_dir, rename, replace_file, sync_dir};
 
 const FORMAT: &str = "claviger data directory, format 1";
 const FORMAT_FILE: &str = "FORMAT";
 /// Stands while the directory is being created.
 const NEW_FILE: &str = "NEW";
+const NEW_UNFINISHED: &str = "NEW.new";
 const LOCK_FILE: &str = "LOCK";
 /// What an empty directory may hold: our lock, and what mkfs leaves in the root of a file system.
 const IGNORED: [&str; 2] = [LOCK_FILE, "lost+found"];
@@ -36,10 +37,9 @@ impl DataDir {
     pub(crate) fn open(path: &Path) -> Result<(Self, bool), StorageError> {
         create_dir(path)?;
         let lock_path = path.join(LOCK_FILE);
-        let before = names(path)?;
-        let held: Vec<&String> = before.iter().filter(|name| !IGNORED.contains(&name.as_str())).collect();
-        let is_format = |name: &&&String| name.as_str() == FORMAT_FILE || name.as_str() == NEW_FILE;
-        if !held.is_empty() && !held.iter().any(|name| is_format(&name)) && !before.iter().any(|name| name == LOCK_FILE) {
+        let held = names(path)?;
+        let ours = [FORMAT_FILE, NEW_FILE, NEW_UNFINISHED].iter().any(|name| held.iter().any(|held| held == name));
+        if !ours && held.iter().any(|name| !IGNORED.contains(&name.as_str())) {
             return Err(StorageError::NotClaviger(path.to_owned()));
         }
         let lock = OpenOptions::new()
@@ -70,7 +70,7 @@ impl DataDir {
             return Ok(false);
         }
         let unfinished = self.path.join(NEW_FILE).exists();
-        let foreign = names(&self.path)?.iter().any(|name| !IGNORED.contains(&name.as_str()) && name != "NEW.new");
+        let foreign = names(&self.path)?.iter().any(|name| !IGNORED.contains(&name.as_str()) && name != NEW_UNFINISHED);
         if foreign && !unfinished {
             return Err(StorageError::NotClaviger(self.path.clone()));
         }

@@ -20,6 +20,7 @@ use crate::client::ClientTls;
 use crate::error::{ApiClientError, ConnectError};
 use crate::pool::{connect_tls, parse_endpoint};
 
+const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longer than a node holds a request while it waits for a leader.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
@@ -75,7 +76,7 @@ impl ApiClient {
     /// # Errors
     /// See [`ApiClientError`]; a status other than success is `Refused`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiClientError> {
-        let response = self.request(Method::GET, path, Bytes::new()).await?;
+        let response = self.request(Method::GET, path, JSON, Bytes::new()).await?;
         self.parse(&response)
     }
 
@@ -85,15 +86,36 @@ impl ApiClient {
     /// See [`ApiClientError`]; a status other than success is `Refused`.
     pub async fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ApiClientError> {
         let body = serde_json::to_vec(body).map_err(|e| ApiClientError::Request { target: self.target.clone(), source: e.into() })?;
-        let response = self.request(Method::POST, path, body.into()).await?;
+        let response = self.request(Method::POST, path, JSON, body.into()).await?;
         self.parse(&response)
     }
 
-    /// Sends one request and returns the answer whatever its status.
+    /// POSTs bytes under these headers (`content-type` among them) and returns the answer whatever its status.
     ///
     /// # Errors
     /// See [`ApiClientError`].
-    pub async fn request(&self, method: Method, path: &str, body: Bytes) -> Result<ApiResponse, ApiClientError> {
+    pub async fn post_with_headers<V: AsRef<str>>(
+        &self,
+        path: &str,
+        headers: &[(&str, V)],
+        body: Bytes,
+    ) -> Result<ApiResponse, ApiClientError> {
+        self.request(Method::POST, path, headers, body).await
+    }
+
+    async fn request<V: AsRef<str>>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, V)],
+        body: Bytes,
+    ) -> Result<ApiResponse, ApiClientError> {
+        let request = |host: &str| {
+            let builder = Request::builder().method(method).uri(path).header(header::HOST, host);
+            let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value.as_ref()));
+            let source = |e: http::Error| ApiClientError::Request { target: self.target.clone(), source: e.into() };
+            builder.body(Full::new(body)).map_err(source)
+        };
         let connect_failed = |source| ApiClientError::Connect { target: self.target.clone(), source };
         match &self.way {
             Way::Https { name, port, tls } => {
@@ -103,27 +125,20 @@ impl ApiClient {
                     .unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT)))
                     .map_err(connect_failed)?;
                 let host = self.target.trim_start_matches("https://");
-                self.exchange(stream, method, host, path, body).await
+                self.exchange(stream, request(host)?).await
             }
             Way::Unix(socket) => {
                 let stream = UnixStream::connect(socket).await.map_err(|e| connect_failed(ConnectError::Tcp(e)))?;
-                self.exchange(stream, method, "localhost", path, body).await
+                self.exchange(stream, request("localhost")?).await
             }
         }
     }
 
-    async fn exchange<S>(&self, stream: S, method: Method, host: &str, path: &str, body: Bytes) -> Result<ApiResponse, ApiClientError>
+    async fn exchange<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<ApiResponse, ApiClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let unknown = |source| ApiClientError::Unknown { target: self.target.clone(), source };
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(header::HOST, host)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(Full::new(body))
-            .map_err(|e| ApiClientError::Request { target: self.target.clone(), source: e.into() })?;
         let exchange = async {
             let (mut sender, driver) = http1::handshake(TokioIo::new(stream))
                 .await

@@ -63,10 +63,10 @@ impl Pki {
 
     /// A certificate with these SANs (`uri:…`, `dns:…`, `ip:…`), good for both ends of a connection.
     pub(crate) fn issue(&self, name: &str, by: By, sans: &[&str]) -> IdentityFiles {
-        self.issue_with(name, by, params(sans))
+        self.issue_with(name, by, &params(sans))
     }
 
-    pub(crate) fn issue_with(&self, name: &str, by: By, params: CertificateParams) -> IdentityFiles {
+    pub(crate) fn issue_with(&self, name: &str, by: By, params: &CertificateParams) -> IdentityFiles {
         let key = KeyPair::generate().unwrap();
         let issuer = match by {
             By::Api => &self.api,
@@ -187,6 +187,7 @@ pub(crate) fn router(gate: &Arc<Notify>, entered: &Arc<Notify>) -> Router {
         .route("/", get(|Extension(peer): Extension<Peer>| async move { format!("{:?}", peer.identity) }))
         .route("/wait", get(wait.clone()).post(wait))
         .route("/from", post(|Extension(peer): Extension<Peer>| async move { peer.address.unwrap().to_string() }))
+        .route("/header", post(|headers: http::HeaderMap| async move { headers["x-test"].to_str().unwrap().to_owned() }))
         .route("/count", post(count).layer(axum::extract::DefaultBodyLimit::disable()))
         .route("/big", post(|| async { vec![0_u8; claviger_types::limits::PEER_BODY_BYTES_MAX + 1] }))
 }

@@ -62,14 +62,14 @@ async fn the_api_listener_refuses_everybody_else() {
     let now = OffsetDateTime::now_utc();
     let mut expired = params(&[&uri("111122223333/user/alice")]);
     (expired.not_before, expired.not_after) = (now - time::Duration::days(2), now - time::Duration::minutes(1));
-    assert_eq!(refusal(Some(&pki.issue_with("expired", By::Api, expired))).await, AlertDescription::CertificateExpired);
+    assert_eq!(refusal(Some(&pki.issue_with("expired", By::Api, &expired))).await, AlertDescription::CertificateExpired);
     let mut early = params(&[&uri("111122223333/user/alice")]);
     (early.not_before, early.not_after) = (now + time::Duration::hours(1), now + time::Duration::days(2));
-    assert_eq!(refusal(Some(&pki.issue_with("early", By::Api, early))).await, AlertDescription::CertificateExpired);
+    assert_eq!(refusal(Some(&pki.issue_with("early", By::Api, &early))).await, AlertDescription::CertificateExpired);
 
     let mut server_only = params(&[&uri("111122223333/user/alice")]);
     server_only.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    assert_eq!(refusal(Some(&pki.issue_with("purpose", By::Api, server_only))).await, AlertDescription::UnsupportedCertificate);
+    assert_eq!(refusal(Some(&pki.issue_with("purpose", By::Api, &server_only))).await, AlertDescription::UnsupportedCertificate);
 
     // By identity, with a chain that is good.
     for sans in [

@@ -269,6 +269,8 @@ pub(crate) mod tests {
         }
     }
 
+    type Change = fn(&mut WrappedBatch);
+
     struct Fixture {
         source: RegionPrivateKeys,
         target: RegionPrivateKeys,
@@ -332,13 +334,16 @@ pub(crate) mod tests {
         let binding = Binding::new(&batch.header, &batch.documents, 1);
         assert_eq!(hex::encode(binding.header), "74cf4657237760e69a7f76a0d96f477d3a6498c13ced0830f28a7d584d0ef311");
         assert_eq!(hex::encode(binding.contents), "a0ab9a0330caa5d35f061abb6e1292c359965ddb496c29f9d6ed1e517336778e");
-        assert_eq!(hex::encode(&batch.signed_message()[28..]), "f9766605070074efa74023af8874c3c864383fb97cf071b4c874f1c05d7d3393cf97b37ec4dde05cabd3972c499d9230bf25529de65ddfd7d2091eb7ca023a53");
+        assert_eq!(
+            hex::encode(&batch.signed_message()[28..]),
+            "f9766605070074efa74023af8874c3c864383fb97cf071b4c874f1c05d7d3393cf97b37ec4dde05cabd3972c499d9230bf25529de65ddfd7d2091eb7ca023a53"
+        );
     }
 
     #[test]
     fn a_change_of_any_part_is_noticed() {
         let fixture = Fixture::new();
-        let changes: [(&str, fn(&mut WrappedBatch)); 14] = [
+        let changes: [(&str, Change); 14] = [
             ("source region", |batch| batch.header.route.source_region = "eu-west-2".parse().unwrap()),
             ("source cluster", |batch| batch.header.route.source_cluster = ClusterId::from_bytes([9; 16])),
             ("source incarnation", |batch| batch.header.route.source_incarnation = Incarnation::from_bytes([9; 16])),
@@ -399,7 +404,7 @@ pub(crate) mod tests {
     #[test]
     fn sizes_are_checked_first() {
         let fixture = Fixture::new();
-        let changes: [fn(&mut WrappedBatch); 6] = [
+        let changes: [Change; 6] = [
             |batch| batch.encapsulated_key.truncate(1119),
             |batch| batch.encapsulated_key.clear(),
             |batch| batch.sealed_secrets.truncate(47),

@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(body: serde_json::Value) -> Result<CreateKeyRequest, String> {
+    fn parse(body: &serde_json::Value) -> Result<CreateKeyRequest, String> {
         CreateKeyRequest::parse(body.to_string().as_bytes()).map_err(|error| error.to_string())
     }
 
@@ -112,9 +112,9 @@ mod tests {
 
     #[test]
     fn defaults_and_everything_that_is_implemented() {
-        let request = parse(json!({})).unwrap();
+        let request = parse(&json!({})).unwrap();
         assert!(request.description.is_empty() && request.tags.is_empty() && !request.multi_region);
-        let request = parse(json!({
+        let request = parse(&json!({
             "Description": "d", "KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": "SYMMETRIC_DEFAULT", "Origin": "AWS_KMS", "MultiRegion": true,
             "BypassPolicyLockoutSafetyCheck": false, "Tags": [{"TagKey": "k", "TagValue": ""}], "Policy": null, "Unknown": 1,
         }))
@@ -122,25 +122,25 @@ mod tests {
         assert_eq!(request.description, "d");
         assert!(request.multi_region);
         assert_eq!(request.tags, Tags::from([("k".to_owned(), String::new())]));
-        assert!(parse(json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT"})).is_ok());
+        assert!(parse(&json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT"})).is_ok());
     }
 
     #[test]
     fn both_names_of_the_spec() {
-        let error = parse(json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "KeySpec": "SYMMETRIC_DEFAULT"})).err().unwrap();
+        let error = parse(&json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT", "KeySpec": "SYMMETRIC_DEFAULT"})).err().unwrap();
         assert!(error.starts_with("ValidationException: You cannot specify KeySpec and CustomerMasterKeySpec"), "{error}");
     }
 
     #[test]
     fn tag_rules() {
         let numbered = |count: usize| tags((0..count).map(|n| (format!("k{n}"), "")));
-        assert_eq!(parse(numbered(50)).unwrap().tags.len(), 50);
-        assert_eq!(parse(numbered(51)).err().unwrap(), "TagException: Too many tags");
-        assert_eq!(parse(tags([("a".into(), "1"), ("a".into(), "2")])).err().unwrap(), "TagException: Duplicate tag keys");
-        assert!(parse(tags([("a".into(), "1"), ("A".into(), "2")])).is_ok(), "keys are case-sensitive");
-        assert_eq!(parse(tags([("AwS:x".into(), "1")])).err().unwrap(), "TagException: Tags beginning with aws: are reserved");
+        assert_eq!(parse(&numbered(50)).unwrap().tags.len(), 50);
+        assert_eq!(parse(&numbered(51)).err().unwrap(), "TagException: Too many tags");
+        assert_eq!(parse(&tags([("a".into(), "1"), ("a".into(), "2")])).err().unwrap(), "TagException: Duplicate tag keys");
+        assert!(parse(&tags([("a".into(), "1"), ("A".into(), "2")])).is_ok(), "keys are case-sensitive");
+        assert_eq!(parse(&tags([("AwS:x".into(), "1")])).err().unwrap(), "TagException: Tags beginning with aws: are reserved");
         assert_eq!(
-            parse(json!({"Tags": [{"TagKey": "", "TagValue": "v"}, null, {"TagValue": "v".repeat(257)}]})).err().unwrap(),
+            parse(&json!({"Tags": [{"TagKey": "", "TagValue": "v"}, null, {"TagValue": "v".repeat(257)}]})).err().unwrap(),
             format!(
                 "ValidationException: 4 validation errors detected: Value '' at 'tags.1.member.tagKey' failed to satisfy constraint: Member \
                  must have length greater than or equal to 1; Value null at 'tags.2.member' failed to satisfy constraint: Member must not \

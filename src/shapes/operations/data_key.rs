@@ -106,7 +106,9 @@ mod tests {
     #[test]
     fn exactly_one_way_to_say_the_length() {
         let parse = |members: &str| {
-            DataKeyRequest::parse(format!(r#"{{"KeyId":"alias/a"{members}}}"#).as_bytes()).map(|r| r.number_of_bytes).map_err(|e| e.to_string())
+            DataKeyRequest::parse(format!(r#"{{"KeyId":"alias/a"{members}}}"#).as_bytes())
+                .map(|r| r.number_of_bytes)
+                .map_err(|e| e.to_string())
         };
         assert_eq!(parse(r#","KeySpec":"AES_128""#), Ok(16));
         assert_eq!(parse(r#","KeySpec":"AES_256""#), Ok(32));

@@ -84,13 +84,14 @@ mod tests {
 
     use super::*;
 
-    fn parse(body: serde_json::Value) -> Result<EncryptRequest, String> {
+    fn parse(body: &serde_json::Value) -> Result<EncryptRequest, String> {
         EncryptRequest::parse(body.to_string().as_bytes()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn the_context_has_a_size_limit_and_keeps_its_bytes() {
-        let with_value = |length: usize| parse(json!({"KeyId": "alias/a", "Plaintext": "AAE=", "EncryptionContext": {"k": "v".repeat(length)}}));
+        let with_value =
+            |length: usize| parse(&json!({"KeyId": "alias/a", "Plaintext": "AAE=", "EncryptionContext": {"k": "v".repeat(length)}}));
         let request = with_value(ENCRYPTION_CONTEXT_FITS).unwrap();
         assert_eq!(request.plaintext.as_slice(), [0, 1]);
         assert_eq!(request.encryption_context["k"].len(), ENCRYPTION_CONTEXT_FITS);
@@ -104,7 +105,7 @@ mod tests {
     #[test]
     fn several_failures_are_joined_and_plaintext_is_not_shown() {
         assert_eq!(
-            parse(json!({"Plaintext": "", "EncryptionAlgorithm": "ROT13"})).err().unwrap(),
+            parse(&json!({"Plaintext": "", "EncryptionAlgorithm": "ROT13"})).err().unwrap(),
             "ValidationException: 3 validation errors detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null; \
              Value at 'plaintext' failed to satisfy constraint: Member must have length greater than or equal to 1; Value 'ROT13' at \
              'encryptionAlgorithm' failed to satisfy constraint: Member must satisfy enum value set: [SYMMETRIC_DEFAULT, RSAES_OAEP_SHA_1, \

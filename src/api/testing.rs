@@ -1,0 +1,172 @@
+//! Fakes for the tests of this crate: a service and an administration that note what they are asked.
+
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use claviger_service::{Context, Invocation};
+use claviger_shapes::admin::{
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Identity as AdminIdentity, Peer as AdminPeer, ProbePeer, Status,
+};
+use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
+use claviger_tls::Peer;
+use claviger_types::{EncryptionAlgorithm, Identity, KeyRef, Principal};
+use http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tower::ServiceExt;
+
+use crate::{Admin, Kms, Limits};
+
+pub(crate) const KEY_ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/mrk-000102030405060708090a0b0c0d0e0f";
+
+/// Encrypts by returning the plaintext, panics for CreateKey, waits for `gate` in GenerateRandom.
+pub(crate) struct FakeKms {
+    pub(crate) seen: Mutex<Vec<(Context, &'static str)>>,
+    pub(crate) gate: Semaphore,
+}
+
+impl FakeKms {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { seen: Mutex::new(Vec::new()), gate: Semaphore::new(0) })
+    }
+
+    pub(crate) fn last(&self) -> Context {
+        self.seen.lock().unwrap().last().unwrap().0.clone()
+    }
+
+    pub(crate) fn last_invocation(&self) -> Option<Invocation> {
+        self.last().invocation
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.seen.lock().unwrap().len()
+    }
+}
+
+impl Kms for FakeKms {
+    async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
+        self.seen.lock().unwrap().push((context, request.operation().as_str()));
+        match request {
+            Request::CreateKey(_) => panic!("the handler fails"),
+            Request::Encrypt(request) => {
+                let KeyRef::Arn(key) = request.key else { return Err(ApiError::invalid_key_id("alias")) };
+                Ok(Response::Encrypt(EncryptResponse {
+                    ciphertext_blob: request.plaintext.to_vec(),
+                    key,
+                    encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+                }))
+            }
+            Request::GenerateRandom(request) => {
+                self.gate.acquire().await.unwrap().forget();
+                Ok(Response::GenerateRandom(GenerateRandomResponse { plaintext: vec![7; request.number_of_bytes].into() }))
+            }
+            Request::DisableKey(_) => Ok(Response::DisableKey),
+            Request::EnableKey(_) => Ok(Response::EnableKey),
+            Request::Decrypt(_) => Err(ApiError::invalid_ciphertext()),
+            Request::DescribeKey(_) => Err(ApiError::dependency_timeout()),
+            _ => Err(ApiError::internal()),
+        }
+    }
+}
+
+/// Answers with fixed values; `status` panics.
+pub(crate) struct FakeAdmin;
+
+impl FakeAdmin {
+    fn peer(region: &str) -> AdminPeer {
+        AdminPeer {
+            region: region.parse().unwrap(),
+            cluster_id: "00".repeat(16),
+            incarnation: "11".repeat(16),
+            endpoints: vec!["https://10.0.0.1:9000".to_owned()],
+            fingerprint: "22".repeat(32),
+            key_version: 1,
+            dirty: 0,
+            lag_seconds: 0.0,
+            added_at_millis: 5,
+        }
+    }
+}
+
+impl Admin for FakeAdmin {
+    async fn identity(&self) -> Result<AdminIdentity, AdminError> {
+        Ok(AdminIdentity {
+            region: "eu-west-1".parse().unwrap(),
+            cluster_id: "00".repeat(16),
+            incarnation: "11".repeat(16),
+            trust_domain: "kms.example".parse().unwrap(),
+            key_version: 1,
+            fingerprint: "22".repeat(32),
+        })
+    }
+
+    async fn peers(&self) -> Result<Vec<AdminPeer>, AdminError> {
+        Ok(vec![Self::peer("dc-north-2")])
+    }
+
+    async fn add_peer(&self, peer: AddPeer) -> Result<AddPeerResult, AdminError> {
+        if peer.fingerprint != "22".repeat(32) {
+            return Err(AdminError::new(AdminErrorCode::Conflict, "another fingerprint"));
+        }
+        Ok(AddPeerResult { peer: AdminPeer { endpoints: peer.endpoints, ..Self::peer(peer.region.as_str()) }, changed: true })
+    }
+
+    async fn probe_peer(&self, peer: ProbePeer) -> Result<AdminIdentity, AdminError> {
+        Ok(AdminIdentity { region: peer.region, ..self.identity().await? })
+    }
+
+    async fn status(&self) -> Result<Status, AdminError> {
+        panic!("the handler fails")
+    }
+}
+
+pub(crate) fn router(kms: &Arc<FakeKms>, limits: Limits) -> Router {
+    crate::router(Arc::clone(kms), Arc::new(FakeAdmin), &limits)
+}
+
+pub(crate) fn peer(identity: Identity) -> Peer {
+    Peer::new(identity, Some("[::ffff:192.0.2.7]:40000".parse().unwrap()), None)
+}
+
+pub(crate) fn alice() -> Peer {
+    peer(Identity::Principal(Principal::User { account: "111122223333".parse().unwrap(), name: "alice".into() }))
+}
+
+/// A request as an SDK sends it.
+pub(crate) fn request(operation: &str, body: impl Into<Body>) -> http::Request<Body> {
+    http::Request::post("/")
+        .header("x-amz-target", format!("TrentService.{operation}"))
+        .header("content-type", "application/x-amz-json-1.1")
+        .extension(alice())
+        .body(body.into())
+        .unwrap()
+}
+
+/// An answer, read to its end.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Status, code and message of an error; asserts that header and body agree on the code.
+    pub(crate) fn error(&self) -> (u16, String, String) {
+        let json = self.json();
+        let code = json["__type"].as_str().unwrap().to_owned();
+        assert_eq!(self.headers["x-amzn-errortype"], code.as_str());
+        (self.status.as_u16(), code, json["message"].as_str().unwrap().to_owned())
+    }
+}
+
+pub(crate) async fn send(router: &Router, request: http::Request<Body>) -> Answer {
+    let (head, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    Answer { status: head.status, headers: head.headers, body: body.collect().await.unwrap().to_bytes() }
+}

@@ -1,0 +1,29 @@
+//! Who is told when the region's state changes: the cache, before anybody can rely on the change, and the shipper.
+
+use std::sync::Arc;
+
+use claviger_consensus::Observer;
+use claviger_service::KeyCache;
+use claviger_types::KeyId;
+use tokio::sync::Notify;
+
+/// Passes changes on.
+pub(crate) struct NodeObserver {
+    pub(crate) cache: Arc<KeyCache>,
+    pub(crate) shipper: Arc<Notify>,
+}
+
+impl Observer for NodeObserver {
+    fn keys_changed(&self, keys: &[KeyId]) {
+        self.cache.keys_changed(keys);
+    }
+
+    fn everything_changed(&self) {
+        self.cache.everything_changed();
+        self.shipper.notify_one();
+    }
+
+    fn dirty_grew(&self) {
+        self.shipper.notify_one();
+    }
+}

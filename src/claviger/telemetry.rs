@@ -1,0 +1,69 @@
+//! The metrics listener: `/metrics` (Prometheus), `/livez`, `/readyz`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::sync::watch;
+
+/// Histogram buckets, seconds: from a cache hit to a lost leader.
+const LATENCY_BUCKETS_S: &[f64] =
+    &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// How often histograms are folded, so that what nobody scrapes does not grow.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Whether the node serves: its barrier is open, and it knows a leader.
+#[derive(Clone, Default)]
+pub(crate) struct Readiness {
+    unsealed: Arc<AtomicBool>,
+}
+
+impl Readiness {
+    pub(crate) fn set_unsealed(&self) {
+        self.unsealed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_unsealed(&self) -> bool {
+        self.unsealed.load(Ordering::Acquire)
+    }
+}
+
+/// Starts recording.
+///
+/// # Errors
+/// When a recorder is installed already.
+pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
+    let recorder = PrometheusBuilder::new().set_buckets(LATENCY_BUCKETS_S).context("the histogram buckets are empty")?.build_recorder();
+    let handle = recorder.handle();
+    metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics are recorded already"))?;
+    Ok(handle)
+}
+
+/// Folds histograms until the node stops.
+pub(crate) async fn upkeep(handle: PrometheusHandle, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(UPKEEP) => handle.run_upkeep(),
+            _ = shutdown.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+/// The routes; `is_ready` is asked on every `/readyz`.
+pub(crate) fn router(handle: PrometheusHandle, is_ready: impl Fn() -> bool + Clone + Send + Sync + 'static) -> Router {
+    Router::new()
+        .route("/metrics", get(move || std::future::ready(handle.render())))
+        .route("/livez", get(|| std::future::ready("ok\n")))
+        .route(
+            "/readyz",
+            get(move || {
+                let answer = if is_ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
+                std::future::ready(answer)
+            }),
+        )
+}

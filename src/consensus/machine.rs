@@ -1,0 +1,247 @@
+//! The state machine as openraft sees it: commands decoded and applied in runs, each run one commit.
+//!
+//! The order is fixed: commit (writes, what was applied, membership, in one batch), then the observer, then the applied
+//! index, then the proposers. So nobody can rely on an index whose changes a cache has not been told of. Commits are not
+//! synced: after a crash the log makes them again. An entry that does not decode, or a state that does not read, stops the
+//! node: it is never skipped, since the other nodes would apply it.
+
+use std::io;
+use std::sync::Arc;
+
+use claviger_state::{Command, Overlay, Response, apply};
+use claviger_storage::{SnapshotDir, StateStore, StorageError};
+use claviger_types::{KeyId, encoding};
+use futures::{Stream, StreamExt};
+use openraft::alias::SnapshotOf;
+use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::Observer;
+use crate::applied::AppliedIndex;
+use crate::fault::fault;
+use crate::log::DurableState;
+use crate::raft_types::{Applied, LogId, Proposed, SnapshotMeta, StoredMembership, TypeConfig};
+
+/// Schema version of what is kept beside the tables.
+const SCHEMA: u8 = 1;
+/// The last applied log id.
+const APPLIED: &str = "applied";
+/// The last applied membership.
+const MEMBERSHIP: &str = "membership";
+/// Entries that are applied in one commit.
+const RUN_ENTRIES_MAX: usize = 64;
+
+/// What `state` has applied.
+pub(crate) fn applied_in(state: &StateStore) -> io::Result<Option<LogId>> {
+    state.raft_meta(APPLIED).map_err(|e| fault("read what was applied", &e))?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// What a snapshot holds, by its own word.
+pub(crate) fn meta_of(snapshot: &SnapshotDir) -> io::Result<SnapshotMeta> {
+    Ok(SnapshotMeta {
+        last_log_id: snapshot.raft_meta(APPLIED).map(decode).transpose()?,
+        last_membership: snapshot.raft_meta(MEMBERSHIP).map(decode).transpose()?.unwrap_or_default(),
+    })
+}
+
+fn encode<T: Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    encoding::encode(SCHEMA, value).map_err(|e| fault("encode for the state", &e))
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    encoding::decode(SCHEMA, bytes).map_err(|e| fault("decode from the state", &e))
+}
+
+/// See the module.
+pub(crate) struct StateMachine {
+    state: Arc<StateStore>,
+    observer: Arc<dyn Observer>,
+    applied: AppliedIndex,
+    /// Snapshots are built and installed one at a time, so that the current one is the newest.
+    snapshots: Arc<Mutex<()>>,
+}
+
+/// The entries of one commit, and who waits for them.
+type Run = Vec<EntryResponder<TypeConfig>>;
+
+impl StateMachine {
+    pub(crate) fn new(state: Arc<StateStore>, observer: Arc<dyn Observer>, applied: AppliedIndex) -> Self {
+        Self { state, observer, applied, snapshots: Arc::default() }
+    }
+
+    fn apply_run(&self, run: Run) -> io::Result<()> {
+        let mut overlay = Overlay::new(&*self.state);
+        let mut last = applied_in(&self.state)?;
+        let mut membership = None;
+        let mut keys: Vec<KeyId> = Vec::new();
+        let mut dirty = false;
+        let mut answers = Vec::with_capacity(run.len());
+        for (entry, responder) in run {
+            let log_id = entry.log_id;
+            if last.is_some_and(|last| log_id.index() != last.index() + 1) {
+                return Err(fault("apply", &OutOfOrder { last: last.map(|id| id.index()), found: log_id.index() }));
+            }
+            last = Some(log_id);
+            let outcome = match entry.payload {
+                EntryPayload::Blank => Ok(Response::Done),
+                EntryPayload::Normal(Proposed(bytes)) => {
+                    let command = Command::decode(&bytes).map_err(|e| fault("decode a committed command", &e))?;
+                    let applied = apply(&mut overlay, log_id.index(), &command).map_err(|e| fault("apply a committed command", &e))?;
+                    keys.extend_from_slice(&applied.effects.keys);
+                    dirty |= applied.effects.dirty;
+                    applied.outcome
+                }
+                EntryPayload::Membership(changed) => {
+                    membership = Some(StoredMembership::new(Some(log_id), changed));
+                    Ok(Response::Done)
+                }
+            };
+            answers.extend(responder.map(|responder| (responder, outcome)));
+        }
+        let Some(last) = last else { return Ok(()) };
+        let mut meta = vec![(APPLIED, encode(&last)?)];
+        if let Some(membership) = membership {
+            meta.push((MEMBERSHIP, encode(&membership)?));
+        }
+        self.state.commit(overlay.into_writes(), &meta).map_err(|e| fault("commit", &e))?;
+        if !keys.is_empty() {
+            self.observer.keys_changed(&keys);
+        }
+        if dirty {
+            self.observer.dirty_grew();
+        }
+        self.applied.publish(last.index());
+        for (responder, outcome) in answers {
+            responder.send(Applied(outcome));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("entry {found} comes after entry {last:?}")]
+struct OutOfOrder {
+    last: Option<u64>,
+    found: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the log was to be purged up to entry {wanted}, and the state on the disk ends at {durable:?}")]
+struct NotDurable {
+    wanted: u64,
+    durable: Option<u64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the snapshot's files are of another point of the log than its announcement")]
+struct OtherSnapshot;
+
+impl DurableState for StateStore {
+    fn make_durable(&self, index: u64) -> io::Result<()> {
+        let durable = || -> io::Result<Option<u64>> {
+            let id: Option<LogId> = self.durable_meta(APPLIED).map(|bytes| decode(&bytes)).transpose()?;
+            Ok(id.map(|id| id.index()))
+        };
+        if durable()? >= Some(index) {
+            return Ok(());
+        }
+        self.flush().map_err(|e| fault("flush the state", &e))?;
+        match durable()? {
+            durable if durable >= Some(index) => Ok(()),
+            durable => Err(fault("purge the log", &NotDurable { wanted: index, durable })),
+        }
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for StateMachine {
+    type SnapshotData = SnapshotDir;
+    type SnapshotBuilder = Builder;
+
+    async fn applied_state(&mut self) -> io::Result<(Option<LogId>, StoredMembership)> {
+        let membership = self.state.raft_meta(MEMBERSHIP).map_err(|e| fault("read the membership", &e))?;
+        Ok((applied_in(&self.state)?, membership.map(|bytes| decode(&bytes)).transpose()?.unwrap_or_default()))
+    }
+
+    async fn apply<S>(&mut self, entries: S) -> io::Result<()>
+    where
+        S: Stream<Item = io::Result<EntryResponder<TypeConfig>>> + Unpin + OptionalSend,
+    {
+        let mut runs = entries.ready_chunks(RUN_ENTRIES_MAX);
+        while let Some(run) = runs.next().await {
+            self.apply_run(run.into_iter().collect::<io::Result<Run>>()?)?;
+            // A long catch-up must not keep its thread from heartbeats.
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Builder {
+        Builder { state: Arc::clone(&self.state), snapshots: Arc::clone(&self.snapshots) }
+    }
+
+    async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotDir) -> io::Result<()> {
+        if meta_of(&snapshot)? != *meta {
+            return Err(fault("install a snapshot", &OtherSnapshot));
+        }
+        let (state, one_at_a_time) = (Arc::clone(&self.state), Arc::clone(&self.snapshots));
+        // Before, so that nothing cached is served beside the new tables; after, so that nothing read from the old ones
+        // meanwhile stays in a cache.
+        self.observer.everything_changed();
+        let installed = blocking("install a snapshot", move || {
+            let _one_at_a_time = one_at_a_time.lock();
+            state.install(&snapshot)?;
+            drop(snapshot);
+            prune(&state);
+            Ok(())
+        });
+        installed.await?;
+        self.observer.everything_changed();
+        self.observer.dirty_grew();
+        if let Some(last) = meta.last_log_id {
+            self.applied.publish(last.index());
+        }
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<TypeConfig, SnapshotDir>>> {
+        let current = self.state.current_snapshot().map_err(|e| fault("read the current snapshot", &e))?;
+        current.map(|snapshot| Ok(Snapshot { meta: meta_of(&snapshot)?, snapshot })).transpose()
+    }
+}
+
+/// Builds snapshots of the state as it is when they are built.
+pub(crate) struct Builder {
+    state: Arc<StateStore>,
+    snapshots: Arc<Mutex<()>>,
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Builder {
+    type SnapshotData = SnapshotDir;
+
+    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotDir>> {
+        let (state, one_at_a_time) = (Arc::clone(&self.state), Arc::clone(&self.snapshots));
+        let name = applied_in(&state)?.map_or_else(|| "empty".to_owned(), |id| format!("t{}-i{}", id.leader_id().term, id.index()));
+        let built = blocking("build a snapshot", move || {
+            let _one_at_a_time = one_at_a_time.lock();
+            let snapshot = state.build_snapshot(&name)?;
+            prune(&state);
+            Ok(snapshot)
+        });
+        let snapshot = built.await?;
+        Ok(Snapshot { meta: meta_of(&snapshot)?, snapshot })
+    }
+}
+
+/// What is left is removed by the next.
+fn prune(state: &StateStore) {
+    if let Err(error) = state.prune_snapshots() {
+        tracing::warn!(%error, "an old snapshot is left behind");
+    }
+}
+
+async fn blocking<T: Send + 'static>(doing: &'static str, work: impl FnOnce() -> Result<T, StorageError> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map_err(|e| fault(doing, &e))
+}

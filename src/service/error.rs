@@ -1,0 +1,139 @@
+//! What goes wrong inside, and the one place where that and the refusals of the state machine become what a client sees.
+
+use claviger_barrier::BarrierError;
+use claviger_consensus::ProposeError;
+use claviger_crypto::CryptoError;
+use claviger_shapes::{ApiError, ErrorCode, Operation};
+use claviger_state::{Refusal, StateError};
+use claviger_types::{KeyArn, KeyState, Region};
+
+use crate::ReservationError;
+
+/// A fault of this node or its data. The client learns only that the request failed and can be retried.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// The tables cannot be read.
+    #[error("the state cannot be read")]
+    State(#[from] StateError),
+    /// A record could not be sealed or opened.
+    #[error("a record could not be sealed or opened")]
+    Barrier(#[from] BarrierError),
+    /// Cryptography failed for no fault of the client.
+    #[error("a cryptographic operation failed")]
+    Crypto(#[from] CryptoError),
+    /// The state machine refused what it never should.
+    #[error("the state machine refused a command unexpectedly")]
+    Refused(#[source] Refusal),
+    /// The state machine answered a command with something else's answer.
+    #[error("the state machine gave an answer of another kind")]
+    Answer,
+    /// A proposal cannot be made at all.
+    #[error("a command could not be proposed")]
+    Propose(#[source] ProposeError),
+    /// What was authorised changed under the request again and again.
+    #[error("what was authorised has changed {0} times during one request")]
+    Contended(usize),
+}
+
+impl From<Fault> for ApiError {
+    fn from(fault: Fault) -> Self {
+        tracing::error!(error = &fault as &dyn std::error::Error, "a request failed");
+        Self::internal()
+    }
+}
+
+/// The region has no leader that this node can reach. Of the twelve operations ReplicateKey alone does not model
+/// DependencyTimeoutException.
+pub(crate) fn unavailable(operation: Operation) -> ApiError {
+    match operation {
+        Operation::ReplicateKey => ApiError::internal(),
+        _ => ApiError::dependency_timeout(),
+    }
+}
+
+/// A proposal without an outcome.
+pub(crate) fn not_proposed(operation: Operation, error: ProposeError) -> ApiError {
+    match error {
+        ProposeError::Unavailable(_) => unavailable(operation),
+        ProposeError::Overloaded => ApiError::throttling(),
+        // The retry carries the same invocation id, so it takes effect once, whatever became of this one.
+        ProposeError::Unknown => {
+            tracing::warn!(%operation, "it is not known whether a proposal was applied");
+            ApiError::internal()
+        }
+        error @ ProposeError::TooLarge => Fault::Propose(error).into(),
+    }
+}
+
+/// A key that is not Enabled (rules page, section 4).
+pub(crate) fn unusable(arn: &KeyArn, state: KeyState) -> ApiError {
+    match state {
+        KeyState::Disabled => ApiError::disabled(arn),
+        KeyState::Creating => ApiError::invalid_state(arn, "is creating"),
+        KeyState::Unavailable => ApiError::invalid_state(arn, "is unavailable"),
+        // Asked only of states that are not this one.
+        KeyState::Enabled => Fault::Refused(Refusal::InvalidState(state)).into(),
+    }
+}
+
+/// What a refused command was about.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// CreateKey: a key that has no name yet.
+    NewKey,
+    /// A key.
+    Key(&'a KeyArn),
+    /// A key and the region of its replica.
+    Replica(&'a KeyArn, &'a Region),
+}
+
+impl Subject<'_> {
+    /// What the client sees of a refusal by the state machine, fresh or remembered.
+    pub(crate) fn refused(self, refusal: Refusal) -> ApiError {
+        let (arn, region) = match self {
+            Self::NewKey => (None, None),
+            Self::Key(arn) => (Some(arn), None),
+            Self::Replica(arn, region) => (Some(arn), Some(region)),
+        };
+        match (refusal, arn, region) {
+            (Refusal::InvocationReused, ..) => {
+                ApiError::validation("The amz-sdk-invocation-id of this request was used for a request with other contents.")
+            }
+            (Refusal::TooManyKeys, ..) => too_many_keys(),
+            // Log time passed the deadline before the commit: a slow log, or clocks that are far apart.
+            (Refusal::ReservationLapsed, ..) => ApiError::internal(),
+            (Refusal::NotFound, Some(arn), _) => ApiError::not_found(arn),
+            (Refusal::InvalidState(state), Some(arn), _) => unusable(arn, state),
+            (Refusal::NotPrimary, Some(arn), _) => ApiError::not_primary(arn),
+            (Refusal::AlreadyExists, Some(arn), Some(region)) => ApiError::replica_exists(&arn.key_id, region),
+            (Refusal::UnknownPeer, Some(_), Some(region)) => unknown_region(region),
+            (Refusal::TooManyRegions, Some(arn), _) => {
+                ApiError::new(ErrorCode::LimitExceeded, format!("{arn} is in as many regions as a key may be."))
+            }
+            (refusal, ..) => Fault::Refused(refusal).into(),
+        }
+    }
+}
+
+/// The target of a ReplicateKey holds no place.
+pub(crate) fn not_reserved(error: ReservationError, arn: &KeyArn, region: &Region) -> ApiError {
+    match error {
+        ReservationError::AlreadyExists => ApiError::replica_exists(&arn.key_id, region),
+        ReservationError::LimitExceeded => too_many_keys(),
+        ReservationError::NotAllowed(message) => ApiError::new(ErrorCode::AccessDenied, message),
+        ReservationError::UnknownRegion => unknown_region(region),
+        ReservationError::Unreachable => {
+            tracing::warn!(%region, "a replica was asked for and its region does not answer");
+            ApiError::internal()
+        }
+    }
+}
+
+fn too_many_keys() -> ApiError {
+    ApiError::new(ErrorCode::LimitExceeded, "The account has as many keys in this region as it may have, or the region as many pending replicas.")
+}
+
+/// AWS answers so when a parameter names what the operation does not support; the model gives ReplicateKey no nearer error.
+fn unknown_region(region: &Region) -> ApiError {
+    ApiError::new(ErrorCode::UnsupportedOperation, format!("ReplicaRegion {region} is not a region that this one replicates to."))
+}

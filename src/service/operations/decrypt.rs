@@ -1,0 +1,59 @@
+//! Decrypt: opens a ciphertext under the key and material that it names. ReEncrypt begins the same way.
+
+use std::sync::Arc;
+
+use claviger_consensus as consensus;
+use claviger_crypto::blob::Header;
+use claviger_shapes::{ApiError, DecryptRequest, DecryptResponse, Operation};
+use claviger_types::KeyRef;
+
+use crate::cached_key::CachedKey;
+use crate::{Context, Service};
+
+/// What a ciphertext says of itself, unless it cannot be one.
+pub(super) struct Source {
+    pub(super) key: Arc<CachedKey>,
+    header: Option<Header>,
+}
+
+impl Source {
+    /// The header, once the key is known to be usable: what is wrong with a ciphertext is told last.
+    pub(super) fn header(&self) -> Result<&Header, ApiError> {
+        let header = self.header.as_ref().ok_or_else(ApiError::invalid_ciphertext)?;
+        if header.key_id != self.key.arn.key_id {
+            return Err(ApiError::incorrect_key());
+        }
+        Ok(header)
+    }
+}
+
+impl<R: consensus::Region> Service<R> {
+    pub(crate) async fn decrypt(&self, context: &Context, request: DecryptRequest) -> Result<DecryptResponse, ApiError> {
+        self.gate(Operation::Decrypt).await?;
+        let source = self.source(context, request.key.as_ref(), &request.ciphertext_blob, "kms:Decrypt")?;
+        source.key.check_enabled()?;
+        let header = source.header()?;
+        let plaintext = source.key.decrypt(header, &request.encryption_context, &request.ciphertext_blob)?;
+        Ok(DecryptResponse {
+            key: source.key.arn.clone(),
+            plaintext,
+            encryption_algorithm: request.encryption_algorithm,
+            key_material_id: header.material_id,
+        })
+    }
+
+    /// The key that the request names, or else the one that the ciphertext does, with `action` on it authorised.
+    ///
+    /// A key that only the ciphertext names is unknown here or another account's with one and the same answer.
+    pub(super) fn source(&self, context: &Context, named: Option<&KeyRef>, blob: &[u8], action: &str) -> Result<Source, ApiError> {
+        let header = Header::parse(blob).ok();
+        if let Some(named) = named {
+            let arn = self.authorised(context, named, action)?;
+            return Ok(Source { key: self.key(&arn)?, header });
+        }
+        let key_id = header.ok_or_else(ApiError::invalid_ciphertext)?.key_id;
+        let own = context.principal.account();
+        let key = self.opened(&key_id)?.filter(|key| key.arn.account == own);
+        Ok(Source { key: key.ok_or_else(ApiError::ciphertext_inaccessible)?, header })
+    }
+}

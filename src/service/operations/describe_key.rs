@@ -1,0 +1,15 @@
+//! DescribeKey: a key's metadata, in every state.
+
+use claviger_consensus as consensus;
+use claviger_shapes::{ApiError, DescribeKeyRequest, DescribeKeyResponse, Operation};
+
+use crate::{Context, Service};
+
+impl<R: consensus::Region> Service<R> {
+    pub(crate) async fn describe_key(&self, context: &Context, request: DescribeKeyRequest) -> Result<DescribeKeyResponse, ApiError> {
+        self.gate(Operation::DescribeKey).await?;
+        let arn = self.authorised(context, &request.key, "kms:DescribeKey")?;
+        let record = self.record(&arn)?;
+        Ok(DescribeKeyResponse { key_metadata: self.metadata(&record.document, &record.regional) })
+    }
+}

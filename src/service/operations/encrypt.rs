@@ -1,0 +1,17 @@
+//! Encrypt: up to 4096 bytes under the key's current material.
+
+use claviger_consensus as consensus;
+use claviger_shapes::{ApiError, EncryptRequest, EncryptResponse, Operation};
+
+use crate::{Context, Service};
+
+impl<R: consensus::Region> Service<R> {
+    pub(crate) async fn encrypt(&self, context: &Context, request: EncryptRequest) -> Result<EncryptResponse, ApiError> {
+        self.gate(Operation::Encrypt).await?;
+        let arn = self.authorised(context, &request.key, "kms:Encrypt")?;
+        let key = self.key(&arn)?;
+        key.check_enabled()?;
+        let (ciphertext_blob, _) = key.encrypt(&request.encryption_context, &request.plaintext)?;
+        Ok(EncryptResponse { ciphertext_blob, key: arn, encryption_algorithm: request.encryption_algorithm })
+    }
+}

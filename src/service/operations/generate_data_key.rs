@@ -1,0 +1,48 @@
+//! GenerateDataKey: a random key, in clear and encrypted.
+
+use claviger_consensus as consensus;
+use claviger_crypto::random;
+use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyResponse, Operation};
+use claviger_types::{KeyArn, MaterialId};
+use zeroize::Zeroizing;
+
+use crate::error::Fault;
+use crate::{Context, Service};
+
+/// A data key in both forms.
+pub(super) struct DataKey {
+    pub(super) plaintext: Zeroizing<Vec<u8>>,
+    pub(super) ciphertext_blob: Vec<u8>,
+    pub(super) arn: KeyArn,
+    pub(super) material_id: MaterialId,
+}
+
+impl<R: consensus::Region> Service<R> {
+    pub(crate) async fn generate_data_key(
+        &self,
+        context: &Context,
+        request: DataKeyRequest,
+    ) -> Result<GenerateDataKeyResponse, ApiError> {
+        let DataKey { plaintext, ciphertext_blob, arn, material_id } =
+            self.data_key(Operation::GenerateDataKey, context, &request, "kms:GenerateDataKey").await?;
+        Ok(GenerateDataKeyResponse { ciphertext_blob, plaintext, key: arn, key_material_id: material_id })
+    }
+
+    /// What both data key operations do before one of them forgets the plaintext.
+    pub(super) async fn data_key(
+        &self,
+        operation: Operation,
+        context: &Context,
+        request: &DataKeyRequest,
+        action: &str,
+    ) -> Result<DataKey, ApiError> {
+        self.gate(operation).await?;
+        let arn = self.authorised(context, &request.key, action)?;
+        let key = self.key(&arn)?;
+        key.check_enabled()?;
+        let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
+        random::fill(&mut plaintext).map_err(Fault::from)?;
+        let (ciphertext_blob, material_id) = key.encrypt(&request.encryption_context, &plaintext)?;
+        Ok(DataKey { plaintext, ciphertext_blob, arn, material_id })
+    }
+}

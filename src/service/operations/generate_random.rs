@@ -1,0 +1,18 @@
+//! GenerateRandom: random bytes. Every principal may ask; no state is read, so it needs neither gate nor quorum.
+
+use claviger_consensus as consensus;
+use claviger_crypto::random;
+use claviger_shapes::{ApiError, GenerateRandomRequest, GenerateRandomResponse};
+use zeroize::Zeroizing;
+
+use crate::Service;
+use crate::error::Fault;
+
+impl<R: consensus::Region> Service<R> {
+    #[expect(clippy::unused_self, reason = "every operation is a method of the service")]
+    pub(crate) fn generate_random(&self, request: &GenerateRandomRequest) -> Result<GenerateRandomResponse, ApiError> {
+        let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
+        random::fill(&mut plaintext).map_err(Fault::from)?;
+        Ok(GenerateRandomResponse { plaintext })
+    }
+}

@@ -1,0 +1,15 @@
+//! One file per operation: resolve, authorise, check, propose or compute, answer.
+
+mod create_key;
+mod decrypt;
+mod describe_key;
+mod disable_key;
+mod enable_key;
+mod encrypt;
+mod generate_data_key;
+mod generate_data_key_without_plaintext;
+mod generate_random;
+mod list_keys;
+mod re_encrypt;
+mod replicate_key;
+mod switch_key;

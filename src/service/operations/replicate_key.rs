@@ -1,0 +1,100 @@
+//! ReplicateKey, at the primary: the target holds a place, then the document names it a member (DESIGN.md section 5.2,
+//! rule 10). From there on replication does the rest; the replica says Creating meanwhile.
+
+use claviger_consensus as consensus;
+use claviger_shapes::{ApiError, Operation, ReplicateKeyRequest, ReplicateKeyResponse};
+use claviger_state::protocol::{MemberStatus, SharedDoc};
+use claviger_state::{self as state, CommandBody, Expected, KeyRecord, Once, Outcome, Refusal, Regional, Response, read};
+use claviger_types::limits::RESERVATION_WINDOW;
+use claviger_types::{KeyArn, KeyState, Region, Timestamp};
+
+use crate::error::{Fault, Subject, not_reserved, unusable};
+use crate::write::AUTHORISATIONS_MAX;
+use crate::{Context, ReservationRequest, Service, default_policy};
+
+const OPERATION: Operation = Operation::ReplicateKey;
+
+impl<R: consensus::Region> Service<R> {
+    pub(crate) async fn replicate_key(&self, context: &Context, request: ReplicateKeyRequest) -> Result<ReplicateKeyResponse, ApiError> {
+        self.gate(OPERATION).await?;
+        let once = self.once(context, state::Operation::ReplicateKey);
+        let outcome = match self.recall(&once)? {
+            Some(outcome) => outcome,
+            None => self.try_replicate_key(context, &request, &once).await?,
+        };
+        match outcome {
+            Ok(Response::Key { document, .. }) => Ok(self.replica(request, &document)),
+            Ok(_) => Err(Fault::Answer.into()),
+            Err(refusal) => {
+                let arn = self.named_key(context, &request.key)?;
+                Err(Subject::Replica(&arn, &request.replica_region).refused(refusal))
+            }
+        }
+    }
+
+    /// Authorises on what is read now, again whenever that has changed before the command was applied. Each round asks for
+    /// the reservation anew: the target may have changed as well, and a repeated request replaces the one before.
+    async fn try_replicate_key(&self, context: &Context, request: &ReplicateKeyRequest, once: &Once) -> Result<Outcome, ApiError> {
+        let region = &request.replica_region;
+        for _ in 0..AUTHORISATIONS_MAX {
+            let arn = self.authorised(context, &request.key, "kms:ReplicateKey")?;
+            let record = self.record(&arn)?;
+            self.check_replicable(&arn, &record, region)?;
+            let deadline = self.reservation_deadline()?;
+            let reservation = ReservationRequest {
+                key_id: arn.key_id,
+                account: arn.account,
+                description: request.description.clone(),
+                tags: request.tags.clone(),
+                deadline,
+            };
+            self.reservations.reserve(region, reservation).await.map_err(|error| not_reserved(error, &arn, region))?;
+            let key = Expected { key_id: arn.key_id, revision: record.revision };
+            let command = state::ReplicateKey { once: once.clone(), key, region: region.clone(), deadline };
+            match self.propose(OPERATION, CommandBody::ReplicateKey(command)).await? {
+                Err(Refusal::StaleAuthorisation) => self.gate(OPERATION).await?,
+                outcome => return Ok(outcome),
+            }
+        }
+        Err(Fault::Contended(AUTHORISATIONS_MAX).into())
+    }
+
+    /// What the state machine will check again, so that a hopeless request does not trouble the target.
+    fn check_replicable(&self, arn: &KeyArn, record: &KeyRecord, region: &Region) -> Result<(), ApiError> {
+        let document = &record.document;
+        if !document.key_id.is_multi_region() || *document.primary() != self.config.region {
+            return Err(ApiError::not_primary(arn));
+        }
+        let state = document.state_in(&self.config.region, record.regional.enabled);
+        if state != KeyState::Enabled {
+            return Err(unusable(arn, state));
+        }
+        // The primary itself is a member too.
+        if document.members.get(region).is_some_and(|member| member.status != MemberStatus::Gone) {
+            return Err(ApiError::replica_exists(&arn.key_id, region));
+        }
+        Ok(())
+    }
+
+    /// Log time stands still while nothing is written, so the clock counts as well; the leader's will be compared with it.
+    fn reservation_deadline(&self) -> Result<Timestamp, Fault> {
+        let log_time = read::log_time(&self.region.tables())?;
+        Ok(log_time.max(self.config.clock.now()).plus(RESERVATION_WINDOW))
+    }
+
+    /// The replica as its own region will show it at first. Its creation date is the clock's: the target's log has not
+    /// given one yet.
+    fn replica(&self, request: ReplicateKeyRequest, document: &SharedDoc) -> ReplicateKeyResponse {
+        let regional = Regional {
+            created_at: self.config.clock.now(),
+            description: request.description,
+            tags: request.tags,
+            enabled: true,
+        };
+        ReplicateKeyResponse {
+            replica_key_metadata: self.metadata_in(&request.replica_region, document, &regional),
+            replica_policy: default_policy::document(&self.config.partition, document.account),
+            replica_tags: regional.tags,
+        }
+    }
+}

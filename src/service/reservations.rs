@@ -1,0 +1,56 @@
+//! What ReplicateKey needs of the target region (DESIGN.md section 5.2, rule 10); the root wires it to replication.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use claviger_types::{AccountId, KeyId, Region, Timestamp};
+
+/// What [`ReplicaReservations::reserve`] returns.
+pub type ReservationFuture<'a> = Pin<Box<dyn Future<Output = Result<(), ReservationError>> + Send + 'a>>;
+
+/// Asks other regions to hold a place for a replica.
+pub trait ReplicaReservations: Send + Sync + 'static {
+    /// Asks `target` to check that it would create this replica, and to hold its place until the deadline has passed here.
+    ///
+    /// Asking again for the same key replaces the older reservation.
+    ///
+    /// # Errors
+    /// When the target refuses, is not a peer, or does not answer.
+    fn reserve<'a>(&'a self, target: &'a Region, request: ReservationRequest) -> ReservationFuture<'a>;
+}
+
+/// The replica to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservationRequest {
+    /// The key, of which this region is the primary.
+    pub key_id: KeyId,
+    /// Its owner.
+    pub account: AccountId,
+    /// The replica's description.
+    pub description: String,
+    /// The replica's tags.
+    pub tags: BTreeMap<String, String>,
+    /// This region commits before its log time passes this, or never.
+    pub deadline: Timestamp,
+}
+
+/// Why there is no reservation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReservationError {
+    /// The target has the key, or holds a place for it for another region.
+    #[error("the target region has the key")]
+    AlreadyExists,
+    /// The account has as many keys there as it may have, or this region as many reservations.
+    #[error("a quota of the target region is used up")]
+    LimitExceeded,
+    /// The target does not let this region act for the account; the text is for the client.
+    #[error("the target region does not allow it: {0}")]
+    NotAllowed(String),
+    /// The target is not a peer of this region.
+    #[error("the target region is not a peer")]
+    UnknownRegion,
+    /// The target did not answer in time.
+    #[error("the target region does not answer")]
+    Unreachable,
+}

@@ -1,0 +1,107 @@
+//! [`Service`]: one node's use cases, and what all of them share: the read gate and the way to a key.
+
+use std::sync::Arc;
+
+use claviger_barrier::Barrier;
+use claviger_consensus as consensus;
+use claviger_shapes::{ApiError, Operation, Request, Response};
+use claviger_state::{KeyRecord, read};
+use claviger_types::{Clock, KeyArn, KeyId, Partition, Region};
+
+use crate::cached_key::CachedKey;
+use crate::error::{Fault, unavailable};
+use crate::{Context, KeyCache, ReplicaReservations};
+
+/// What a node knows of itself.
+#[derive(Clone)]
+pub struct ServiceConfig {
+    /// Its region.
+    pub region: Region,
+    /// The partition of its ARNs.
+    pub partition: Partition,
+    /// Gives the deadlines of reservations; everything else is timed by the log.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The use cases of the API as one node of a region serves them.
+pub struct Service<R> {
+    pub(crate) config: ServiceConfig,
+    pub(crate) region: Arc<R>,
+    pub(crate) barrier: Arc<Barrier>,
+    pub(crate) cache: Arc<KeyCache>,
+    pub(crate) reservations: Arc<dyn ReplicaReservations>,
+}
+
+impl<R: consensus::Region> Service<R> {
+    /// A service over `region`, whose observer must tell `cache` of every change before [`consensus::Region::read`] lets
+    /// anybody rely on it.
+    pub fn new(
+        config: ServiceConfig,
+        region: Arc<R>,
+        barrier: Arc<Barrier>,
+        cache: Arc<KeyCache>,
+        reservations: Arc<dyn ReplicaReservations>,
+    ) -> Self {
+        Self { config, region, barrier, cache, reservations }
+    }
+
+    /// Does what `request` asks, if the caller may. What a client cannot be told is logged here.
+    ///
+    /// # Errors
+    /// What the client sees.
+    pub async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
+        let context = &context;
+        Ok(match request {
+            Request::CreateKey(request) => Response::CreateKey(self.create_key(context, request).await?),
+            Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, request).await?),
+            Request::DescribeKey(request) => Response::DescribeKey(self.describe_key(context, request).await?),
+            Request::DisableKey(request) => {
+                self.disable_key(context, request).await?;
+                Response::DisableKey
+            }
+            Request::EnableKey(request) => {
+                self.enable_key(context, request).await?;
+                Response::EnableKey
+            }
+            Request::Encrypt(request) => Response::Encrypt(self.encrypt(context, request).await?),
+            Request::GenerateDataKey(request) => Response::GenerateDataKey(self.generate_data_key(context, request).await?),
+            Request::GenerateDataKeyWithoutPlaintext(request) => {
+                Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, request).await?)
+            }
+            Request::GenerateRandom(request) => Response::GenerateRandom(self.generate_random(&request)?),
+            Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request).await?),
+            Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, request).await?),
+            Request::ReplicateKey(request) => Response::ReplicateKey(self.replicate_key(context, request).await?),
+        })
+    }
+
+    /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it.
+    pub(crate) async fn gate(&self, operation: Operation) -> Result<(), ApiError> {
+        self.region.read().await.map_err(|consensus::Unavailable| unavailable(operation))
+    }
+
+    /// The opened key of this ARN, for cryptography. Call after [`Service::gate`].
+    pub(crate) fn key(&self, arn: &KeyArn) -> Result<Arc<CachedKey>, ApiError> {
+        self.opened(&arn.key_id)?.filter(|key| key.arn.account == arn.account).ok_or_else(|| ApiError::not_found(arn))
+    }
+
+    /// The opened key of this id, whoever owns it. Call after [`Service::gate`].
+    pub(crate) fn opened(&self, key_id: &KeyId) -> Result<Option<Arc<CachedKey>>, Fault> {
+        if let Some(key) = self.cache.get(key_id) {
+            return Ok(Some(key));
+        }
+        // Before the tables are looked at: whatever changes from here on makes the insert below a refusal.
+        let stamp = self.cache.stamp(key_id);
+        let Some(key) = CachedKey::read(&self.region.tables(), &self.barrier, &self.config, key_id)? else { return Ok(None) };
+        let key = Arc::new(key);
+        // Refused or not, the key was read after this request's gate and serves it.
+        self.cache.insert(stamp, &key);
+        Ok(Some(key))
+    }
+
+    /// The stored record of this ARN, for management. Call after [`Service::gate`].
+    pub(crate) fn record(&self, arn: &KeyArn) -> Result<KeyRecord, ApiError> {
+        let record = read::key(&self.region.tables(), &arn.key_id).map_err(Fault::from)?;
+        record.filter(|record| record.document.account == arn.account).ok_or_else(|| ApiError::not_found(arn))
+    }
+}

@@ -1,0 +1,101 @@
+//! How the databases are opened: bounded memory and files, no compression (what is stored is ciphertext), every check on.
+
+use std::path::Path;
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBufferManager,
+};
+
+use crate::{StorageError, StorageOptions};
+
+const MIB: usize = 1 << 20;
+/// Bits of a bloom filter for each row: about one in a hundred reads of an absent row goes to the disk.
+const BLOOM_BITS: f64 = 10.0;
+
+/// What both databases share.
+#[derive(Clone)]
+pub(crate) struct Resources {
+    cache: Cache,
+    buffers: WriteBufferManager,
+    pub(crate) options: StorageOptions,
+}
+
+impl Resources {
+    pub(crate) fn new(options: &StorageOptions) -> Self {
+        let cache = Cache::new_lru_cache(options.block_cache_bytes);
+        let buffers = WriteBufferManager::new_write_buffer_manager_with_cache(options.write_buffer_bytes, false, cache.clone());
+        Self { cache, buffers, options: options.clone() }
+    }
+
+    fn database_options(&self) -> Options {
+        let mut options = Options::default();
+        options.set_paranoid_checks(true);
+        options.set_max_open_files(self.options.open_files_max);
+        options.set_max_background_jobs(2);
+        options.set_write_buffer_manager(&self.buffers);
+        options.set_keep_log_file_num(4);
+        options.set_max_log_file_size(MIB);
+        options.set_log_level(LogLevel::Warn);
+        options.set_stats_dump_period_sec(0);
+        options.set_stats_persist_period_sec(0);
+        options
+    }
+
+    /// For the log: what was synced is there after a crash; recovery ends where an unfinished write begins.
+    pub(crate) fn log_options(&self) -> Options {
+        let mut options = self.database_options();
+        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        options.set_max_total_wal_size(64 << 20);
+        options
+    }
+
+    /// For the state: all column families are flushed together or not at all, so that with no write-ahead log a crash
+    /// loses a suffix of the commits and never a middle.
+    pub(crate) fn state_options(&self) -> Options {
+        let mut options = self.database_options();
+        options.set_atomic_flush(true);
+        options
+    }
+
+    /// A column family; `points` when single rows are asked for, also absent ones.
+    pub(crate) fn column_family(&self, name: &str, points: bool) -> ColumnFamilyDescriptor {
+        let mut table = BlockBasedOptions::default();
+        table.set_block_cache(&self.cache);
+        table.set_cache_index_and_filter_blocks(true);
+        table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        if points {
+            table.set_bloom_filter(BLOOM_BITS, false);
+        }
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&table);
+        options.set_write_buffer_size(self.options.write_buffer_bytes / 4);
+        options.set_compression_type(rocksdb::DBCompressionType::None);
+        ColumnFamilyDescriptor::new(name, options)
+    }
+}
+
+/// Opens a database with exactly these column families; creates it if it is `new`.
+pub(crate) fn open(path: &Path, mut options: Options, new: bool, families: Vec<ColumnFamilyDescriptor>) -> Result<DB, StorageError> {
+    if !new && !path.join("CURRENT").exists() {
+        return Err(StorageError::damaged(path, "the database is missing"));
+    }
+    options.create_if_missing(new);
+    options.create_missing_column_families(new);
+    DB::open_cf_descriptors(&options, path, families).map_err(|source| match source.kind() {
+        rocksdb::ErrorKind::Corruption => StorageError::damaged(path, source.into_string()),
+        _ if source.as_ref().contains("lock") => StorageError::Locked(path.to_owned()),
+        _ => StorageError::database("open", path)(source),
+    })
+}
+
+/// A column family that the database was opened with.
+pub(crate) fn family<'a>(db: &'a DB, name: &str) -> Result<&'a ColumnFamily, StorageError> {
+    db.cf_handle(name).ok_or_else(|| StorageError::damaged(db.path(), format!("column family {name} is missing")))
+}
+
+/// Reads in the order of the rows, whatever a column family's options become.
+pub(crate) fn scan_options() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_total_order_seek(true);
+    options
+}

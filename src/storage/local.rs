@@ -1,0 +1,82 @@
+//! Who this node is: kept beside the log, outside the replicated state, so that no snapshot brings another node's name.
+
+use std::sync::Arc;
+
+use claviger_types::encoding;
+use claviger_types::{ClusterId, NodeId, NodeInstance, Region};
+use parking_lot::Mutex;
+use rocksdb::{DB, WriteOptions};
+use serde::{Deserialize, Serialize};
+
+use crate::StorageError;
+use crate::database::family;
+use crate::directory::DataDir;
+
+pub(crate) const LOCAL_FAMILY: &str = "local";
+const IDENTITY_ROW: &[u8] = b"identity";
+
+/// The node that a data directory belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalIdentity {
+    /// Its region.
+    pub region: Region,
+    /// Its cluster; `None` until the node has founded or joined one.
+    pub cluster_id: Option<ClusterId>,
+    /// Its Raft id.
+    pub node_id: NodeId,
+    /// Names this data directory, so that the id cannot come back on an empty disk.
+    pub instance: NodeInstance,
+}
+
+impl LocalIdentity {
+    /// Schema version of its encoding.
+    pub const SCHEMA: u8 = 1;
+}
+
+/// The node-local record.
+pub struct LocalStore {
+    db: Arc<DB>,
+    writing: Mutex<()>,
+    _dir: Arc<DataDir>,
+}
+
+impl LocalStore {
+    pub(crate) fn new(db: Arc<DB>, dir: Arc<DataDir>) -> Self {
+        Self { db, writing: Mutex::new(()), _dir: dir }
+    }
+
+    /// Who this node is; `None` in a new directory.
+    ///
+    /// # Errors
+    /// When the record cannot be read or does not decode.
+    pub fn identity(&self) -> Result<Option<LocalIdentity>, StorageError> {
+        let family = family(&self.db, LOCAL_FAMILY)?;
+        let fault = StorageError::read(LOCAL_FAMILY, IDENTITY_ROW, self.db.path());
+        let Some(bytes) = self.db.get_cf(family, IDENTITY_ROW).map_err(fault)? else { return Ok(None) };
+        encoding::decode(LocalIdentity::SCHEMA, &bytes).map(Some).map_err(|error| StorageError::Corrupt {
+            table: LOCAL_FAMILY,
+            row: hex::encode(IDENTITY_ROW),
+            reason: error.to_string(),
+        })
+    }
+
+    /// Writes who this node is, durably. Once written, only an unknown cluster may become known.
+    ///
+    /// # Errors
+    /// [`StorageError::IdentityTaken`] when the directory belongs to another node, or when it cannot be written.
+    pub fn write_identity(&self, identity: &LocalIdentity) -> Result<(), StorageError> {
+        let _one_at_a_time = self.writing.lock();
+        if let Some(held) = self.identity()? {
+            let cluster_id = held.cluster_id.or(identity.cluster_id);
+            if (LocalIdentity { cluster_id, ..held }) != *identity {
+                return Err(StorageError::IdentityTaken);
+            }
+        }
+        let bytes = encoding::encode(LocalIdentity::SCHEMA, identity)
+            .map_err(|source| StorageError::Encode { what: "node identity", source: Arc::new(source) })?;
+        let mut synced = WriteOptions::default();
+        synced.set_sync(true);
+        let fault = StorageError::database("write the node identity", self.db.path());
+        self.db.put_cf_opt(family(&self.db, LOCAL_FAMILY)?, IDENTITY_ROW, bytes, &synced).map_err(fault)
+    }
+}

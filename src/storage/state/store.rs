@@ -1,0 +1,210 @@
+//! Commits, flushes and the switch between generations.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use claviger_state::WriteSet;
+use parking_lot::{Mutex, MutexGuard};
+use rocksdb::WriteBatch;
+
+use super::generation::Generation;
+use super::{META_FAMILY, StateSnapshot};
+use crate::database::Resources;
+use crate::directory::DataDir;
+use crate::fsync::{create_dir, names, read_small, remove_dir, replace_file};
+use crate::snapshot::Snapshots;
+use crate::{SnapshotDir, StorageError};
+
+const CURRENT_FILE: &str = "CURRENT";
+const GENERATION_PREFIX: &str = "state-";
+
+/// The state machine's tables. A cheap handle in an `Arc`; as [`claviger_state::Tables`] it reads the newest commits.
+pub struct StateStore {
+    generation: ArcSwap<Generation>,
+    /// Held by whatever changes the state or must see it stand still. Says why the store has stopped, if it has.
+    writing: Mutex<Option<StorageError>>,
+    /// Flushes one after the other, so that what is called durable never goes back.
+    flushing: Mutex<()>,
+    snapshots: Arc<Snapshots>,
+    pub(super) resources: Resources,
+    path: PathBuf,
+    _dir: Arc<DataDir>,
+}
+
+impl StateStore {
+    pub(crate) fn open(dir: Arc<DataDir>, resources: Resources, is_new: bool) -> Result<Self, StorageError> {
+        let path = dir.state();
+        if is_new {
+            // A new directory counts only once FORMAT is there, so the pointer may come before what it names.
+            let first = format!("{GENERATION_PREFIX}1");
+            create_dir(&path.join(&first))?;
+            replace_file(&path, CURRENT_FILE, first.as_bytes())?;
+        }
+        let pointer = path.join(CURRENT_FILE);
+        let current = read_small(&pointer)?.ok_or_else(|| StorageError::damaged(&pointer, "it is missing"))?;
+        if generation_number(&current).is_none() {
+            return Err(StorageError::damaged(&pointer, format!("it names {current:?}")));
+        }
+        // What a crash in the middle of an installation has left.
+        for name in names(&path)?.iter().filter(|name| **name != current && generation_number(name).is_some()) {
+            remove_dir(&path.join(name))?;
+        }
+        let generation = Generation::open(&path.join(&current), &resources, is_new)?;
+        let snapshots = Arc::new(Snapshots::open(&dir, resources.options.snapshot_bytes_max)?);
+        Ok(Self {
+            generation: ArcSwap::from_pointee(generation),
+            writing: Mutex::default(),
+            flushing: Mutex::default(),
+            snapshots,
+            resources,
+            path,
+            _dir: dir,
+        })
+    }
+
+    pub(super) fn generation(&self) -> arc_swap::Guard<Arc<Generation>> {
+        self.generation.load()
+    }
+
+    /// Commits writes and metadata (name, value) as one. In memory: a crash may lose it with all that came after it.
+    ///
+    /// # Errors
+    /// When it cannot be written. The store has stopped then: every later commit and flush gives the same error.
+    pub fn commit(&self, writes: WriteSet, raft_meta: &[(&str, Vec<u8>)]) -> Result<(), StorageError> {
+        let mut writing = self.running()?;
+        let generation = self.generation();
+        let mut batch = WriteBatch::default();
+        for ((table, row), record) in writes.into_rows() {
+            match record {
+                Some(record) => batch.put_cf(generation.family(table)?, row, record),
+                None => batch.delete_cf(generation.family(table)?, row),
+            }
+        }
+        for (name, value) in raft_meta {
+            batch.put_cf(generation.meta_family()?, name, value);
+        }
+        stop_on_error(&mut writing, generation.write(batch))
+    }
+
+    /// The metadata of this name as committed last.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn raft_meta(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let generation = self.generation();
+        let fault = StorageError::read(META_FAMILY, name.as_bytes(), generation.db.path());
+        generation.db.get_cf(generation.meta_family()?, name).map_err(fault)
+    }
+
+    /// The metadata of this name that no crash can take back: as of the last completed flush, snapshot or start. The log
+    /// may be purged up to what this says was applied, and no further.
+    pub fn durable_meta(&self, name: &str) -> Option<Vec<u8>> {
+        self.generation().durable_meta(name)
+    }
+
+    /// Makes everything committed so far durable, all tables together. Commits go on meanwhile. Blocks for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written; see [`StateStore::commit`].
+    pub fn flush(&self) -> Result<(), StorageError> {
+        let _one_at_a_time = self.flushing.lock();
+        let (generation, meta) = {
+            let _standing_still = self.running()?;
+            let generation = self.generation.load_full();
+            let meta = generation.meta()?;
+            (generation, meta)
+        };
+        let flushed = generation.flush(meta);
+        stop_on_error(&mut self.writing.lock(), flushed)
+    }
+
+    /// The state at this moment, for several reads that must agree.
+    pub fn snapshot(&self) -> StateSnapshot {
+        StateSnapshot::new(self.generation.load_full())
+    }
+
+    /// Builds a snapshot of the state at this moment under the caller's `name` (letters, digits, `.`, `_`, `-`) and makes
+    /// it the current one. Commits wait only while files are linked. Blocks for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written; the state is untouched.
+    pub fn build_snapshot(&self, name: &str) -> Result<SnapshotDir, StorageError> {
+        self.flush()?;
+        let partial = self.snapshots.begin(name)?;
+        let meta = {
+            let _standing_still = self.running()?;
+            let generation = self.generation();
+            let fault = StorageError::database("make a checkpoint", generation.db.path());
+            rocksdb::checkpoint::Checkpoint::new(&generation.db)
+                .and_then(|checkpoint| checkpoint.create_checkpoint(partial.path()))
+                .map_err(fault)?;
+            generation.meta()?
+        };
+        let snapshot = self.snapshots.seal(partial, meta)?;
+        self.snapshots.make_current(&snapshot)?;
+        Ok(snapshot)
+    }
+
+    /// The snapshot that was built or installed last.
+    ///
+    /// # Errors
+    /// When it cannot be read or is damaged.
+    pub fn current_snapshot(&self) -> Result<Option<SnapshotDir>, StorageError> {
+        self.snapshots.current()
+    }
+
+    /// Removes every snapshot but the current one and those that somebody still holds.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn prune_snapshots(&self) -> Result<(), StorageError> {
+        self.snapshots.prune()
+    }
+
+    pub(crate) const fn snapshots(&self) -> &Arc<Snapshots> {
+        &self.snapshots
+    }
+
+    /// The lock under which the state stands still, unless the store has stopped.
+    pub(super) fn running(&self) -> Result<MutexGuard<'_, Option<StorageError>>, StorageError> {
+        let writing = self.writing.lock();
+        match &*writing {
+            Some(error) => Err(error.clone()),
+            None => Ok(writing),
+        }
+    }
+
+    /// A directory name that no generation has had since the start.
+    pub(super) fn next_generation_path(&self) -> Result<PathBuf, StorageError> {
+        let newest = names(&self.path)?.iter().filter_map(|name| generation_number(name)).max().unwrap_or_default();
+        Ok(self.path.join(format!("{GENERATION_PREFIX}{}", newest + 1)))
+    }
+
+    /// Makes an open generation the one in use, here and after a crash.
+    pub(super) fn switch_to(&self, generation: Generation) -> Result<(), StorageError> {
+        let name = generation.db.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let _no_flush = self.flushing.lock();
+        let mut writing = self.running()?;
+        // If this fails it is not known which generation the next start finds: no commit may go to either.
+        stop_on_error(&mut writing, replace_file(&self.path, CURRENT_FILE, name.as_bytes()))?;
+        let old = self.generation.swap(Arc::new(generation));
+        old.retire();
+        drop(writing);
+        Ok(())
+    }
+}
+
+fn generation_number(name: &str) -> Option<u64> {
+    name.strip_prefix(GENERATION_PREFIX)?.parse().ok()
+}
+
+fn stop_on_error(writing: &mut Option<StorageError>, result: Result<(), StorageError>) -> Result<(), StorageError> {
+    if let Err(error) = &result
+        && writing.is_none()
+    {
+        tracing::error!(%error, "the state has stopped: nothing more is committed");
+        *writing = Some(error.clone());
+    }
+    result
+}
