@@ -57,7 +57,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::new(Desk { admin, bodies }))
-        .route_layer(middleware::from_fn(guard))
+        .layer(middleware::from_fn(guard))
 }
 
 /// Lets operators through, whatever the path, and turns a panic into an answer.

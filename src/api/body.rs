@@ -63,7 +63,7 @@ impl Bodies {
         while let Some(frame) = body.frame().await {
             let Ok(chunk) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
             let length = received.bytes.len() + chunk.len();
-            if false {
+            if length > self.bytes_max {
                 return Err(BodyError::TooLarge(self.bytes_max));
             }
             self.reserve(&mut received, length)?;

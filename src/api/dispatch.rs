@@ -45,8 +45,8 @@ impl<K: Kms> Edge<K> {
     }
 
     async fn answer(&self, request_id: Uuid, head: Parts, body: axum::body::Body) -> Result<Bytes, ApiError> {
-        let operation = target(&head.headers)?;
         let (principal, source_ip) = caller(&head.extensions)?;
+        let operation = target(&head.headers)?;
         check_content_type(&head.headers)?;
         let invocation_id = invocation_id(&head.headers)?;
 
@@ -54,7 +54,7 @@ impl<K: Kms> Edge<K> {
         let request = Request::parse(operation, &body)?;
         // Only writes are remembered, so only they pay for the hash.
         let invocation = invocation_id
-            .filter(|_| true)
+            .filter(|_| operation.is_write())
             .map(|id| Invocation { id: id.to_owned(), body_sha256: Sha256::digest(&*body).into() });
         drop(body);
 

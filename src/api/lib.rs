@@ -17,6 +17,7 @@ mod meter;
 mod overload;
 mod respond;
 mod router;
+mod service;
 #[cfg(test)]
 mod testing;
 

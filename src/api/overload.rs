@@ -34,7 +34,7 @@ struct Place<'a>(&'a AtomicUsize);
 impl<'a> Place<'a> {
     fn take(waiting: &'a AtomicUsize, max: usize) -> Option<Self> {
         let place = Self(waiting);
-        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(()); Some(place)
+        (waiting.fetch_add(1, Ordering::Relaxed) < max).then_some(place)
     }
 }
 
@@ -56,7 +56,7 @@ mod tests {
         let running = overload.enter().await.unwrap();
         let mut queued = Box::pin(overload.enter());
         assert!(queued.as_mut().now_or_never().is_none());
-        assert_eq!(overload.enter().await.err().unwrap(), ApiError::throttling());
+        assert_eq!(overload.enter().now_or_never().expect("it is refused at once").err().unwrap(), ApiError::throttling());
 
         drop(running);
         let second = queued.await.unwrap();

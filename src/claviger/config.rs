@@ -12,84 +12,84 @@ use serde::Deserialize;
 /// Everything a node is told.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
+pub(crate) struct Config {
     /// The region that this node belongs to.
-    pub region: Region,
+    pub(crate) region: Region,
     /// The partition of all ARNs; the same in all regions of a deployment.
     #[serde(default)]
-    pub partition: Partition,
+    pub(crate) partition: Partition,
     /// The SPIFFE trust domain of all certificates.
-    pub trust_domain: TrustDomain,
+    pub(crate) trust_domain: TrustDomain,
     /// Where the node keeps its log, its state and its snapshots.
-    pub data_dir: PathBuf,
+    pub(crate) data_dir: PathBuf,
     /// This node in its region.
-    pub node: NodeConfig,
+    pub(crate) node: NodeConfig,
     /// Where it listens.
-    pub listen: ListenConfig,
+    pub(crate) listen: ListenConfig,
     /// Its certificates.
-    pub tls: TlsConfig,
+    pub(crate) tls: TlsConfig,
     /// How the keyring is unsealed.
-    pub seal: SealConfig,
+    pub(crate) seal: SealConfig,
     /// Raft timings.
     #[serde(default)]
-    pub raft: RaftConfig,
+    pub(crate) raft: RaftConfig,
     /// Bounds on memory and load.
     #[serde(default)]
-    pub limits: LimitsConfig,
+    pub(crate) limits: LimitsConfig,
     /// Logging.
     #[serde(default)]
-    pub log: LogConfig,
+    pub(crate) log: LogConfig,
     /// Process hardening.
     #[serde(default)]
-    pub security: SecurityConfig,
+    pub(crate) security: SecurityConfig,
 }
 
 /// This node in its region.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct NodeConfig {
+pub(crate) struct NodeConfig {
     /// The id in the node's certificate; never used twice in a region.
-    pub id: NodeId,
+    pub(crate) id: NodeId,
     /// The peer listener as other nodes and regions reach it, `https://host:port`.
-    pub advertise: String,
+    pub(crate) advertise: String,
 }
 
 /// Where the node listens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ListenConfig {
+pub(crate) struct ListenConfig {
     /// Clients, over mutual TLS.
-    pub api: SocketAddr,
+    pub(crate) api: SocketAddr,
     /// Nodes and regions, over mutual TLS with another trust anchor.
-    pub peer: SocketAddr,
+    pub(crate) peer: SocketAddr,
     /// `/metrics`, `/livez`, `/readyz`, plain: keep it on a loopback or management address.
-    pub metrics: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     /// The operator's Unix socket (mode 0600); `admin.sock` in the data directory unless given.
-    pub admin_socket: Option<PathBuf>,
+    pub(crate) admin_socket: Option<PathBuf>,
 }
 
 /// The node's certificates, as `claviger pki node` writes them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct TlsConfig {
+pub(crate) struct TlsConfig {
     /// The api listener's certificate chain.
-    pub api_certificate: PathBuf,
+    pub(crate) api_certificate: PathBuf,
     /// Its private key.
-    pub api_key: PathBuf,
+    pub(crate) api_key: PathBuf,
     /// Who signs clients and operators.
-    pub api_ca: PathBuf,
+    pub(crate) api_ca: PathBuf,
     /// The node's own certificate for other nodes and regions.
-    pub peer_certificate: PathBuf,
+    pub(crate) peer_certificate: PathBuf,
     /// Its private key.
-    pub peer_key: PathBuf,
+    pub(crate) peer_key: PathBuf,
     /// Who signs nodes.
-    pub peer_ca: PathBuf,
+    pub(crate) peer_ca: PathBuf,
 }
 
 /// How the keyring is unsealed.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, tag = "provider", rename_all = "kebab-case")]
-pub enum SealConfig {
+pub(crate) enum SealConfig {
     /// A root key file, mode 0600, or a systemd credential.
     File {
         /// Its path.
@@ -100,15 +100,15 @@ pub enum SealConfig {
 /// Raft timings, in milliseconds.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct RaftConfig {
+pub(crate) struct RaftConfig {
     /// How often a leader shows itself.
-    pub heartbeat_ms: u64,
+    pub(crate) heartbeat_ms: u64,
     /// The shortest silence after which a follower stands for election.
-    pub election_timeout_min_ms: u64,
+    pub(crate) election_timeout_min_ms: u64,
     /// The longest.
-    pub election_timeout_max_ms: u64,
+    pub(crate) election_timeout_max_ms: u64,
     /// Log entries between snapshots.
-    pub snapshot_every_entries: u64,
+    pub(crate) snapshot_every_entries: u64,
 }
 
 impl Default for RaftConfig {
@@ -120,13 +120,13 @@ impl Default for RaftConfig {
 /// Bounds on memory and load.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct LimitsConfig {
+pub(crate) struct LimitsConfig {
     /// Keys kept unsealed in locked memory.
-    pub cached_keys: usize,
+    pub(crate) cached_keys: usize,
     /// API requests being worked on; more wait, in a queue as long.
-    pub requests_in_flight: usize,
+    pub(crate) requests_in_flight: usize,
     /// Connections of each listener.
-    pub connections: usize,
+    pub(crate) connections: usize,
 }
 
 impl Default for LimitsConfig {
@@ -138,11 +138,11 @@ impl Default for LimitsConfig {
 /// Logging.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct LogConfig {
+pub(crate) struct LogConfig {
     /// `auto`: for a person on a terminal, JSON otherwise.
-    pub format: LogFormat,
+    pub(crate) format: LogFormat,
     /// A tracing filter, e.g. `info,claviger_consensus=debug`.
-    pub filter: String,
+    pub(crate) filter: String,
 }
 
 impl Default for LogConfig {
@@ -154,7 +154,7 @@ impl Default for LogConfig {
 /// The form of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// `human` on a terminal, `json` otherwise.
     Auto,
     /// For a person.
@@ -166,14 +166,14 @@ pub enum LogFormat {
 /// Process hardening.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct SecurityConfig {
+pub(crate) struct SecurityConfig {
     /// Refuse to start while the machine has swap; otherwise the node only warns.
-    pub require_no_swap: bool,
+    pub(crate) require_no_swap: bool,
 }
 
 /// Why a configuration is refused.
 #[derive(Debug)]
-pub struct ConfigError {
+pub(crate) struct ConfigError {
     path: PathBuf,
     line: Option<usize>,
     problem: String,
@@ -196,7 +196,7 @@ impl Config {
     ///
     /// # Errors
     /// The first problem, with its file and line.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
         let fail = |line: Option<usize>, problem: String| ConfigError { path: path.to_owned(), line, problem };
         let text = std::fs::read_to_string(path).map_err(|error| fail(None, format!("cannot be read: {error}")))?;
         let mut config: Self = toml::from_str(&text).map_err(|error| {
@@ -209,7 +209,7 @@ impl Config {
     }
 
     /// The operator's socket.
-    pub fn admin_socket(&self) -> PathBuf {
+    pub(crate) fn admin_socket(&self) -> PathBuf {
         self.listen.admin_socket.clone().unwrap_or_else(|| self.data_dir.join("admin.sock"))
     }
 

@@ -10,7 +10,7 @@ use crate::config::{LogConfig, LogFormat};
 ///
 /// # Errors
 /// When the filter does not parse.
-pub fn start(config: &LogConfig) -> anyhow::Result<()> {
+pub(crate) fn start(config: &LogConfig) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| anyhow::anyhow!("log.filter {:?}: {error}", config.filter))?;
     let human = match config.format {
         LogFormat::Auto => std::io::stderr().is_terminal(),

@@ -1,7 +1,5 @@
 //! The metrics listener: `/metrics` (Prometheus), `/livez`, `/readyz`.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -16,22 +14,6 @@ const LATENCY_BUCKETS_S: &[f64] =
     &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 /// How often histograms are folded, so that what nobody scrapes does not grow.
 const UPKEEP: Duration = Duration::from_secs(5);
-
-/// Whether the node serves: its barrier is open, and it knows a leader.
-#[derive(Clone, Default)]
-pub(crate) struct Readiness {
-    unsealed: Arc<AtomicBool>,
-}
-
-impl Readiness {
-    pub(crate) fn set_unsealed(&self) {
-        self.unsealed.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn is_unsealed(&self) -> bool {
-        self.unsealed.load(Ordering::Acquire)
-    }
-}
 
 /// Starts recording.
 ///

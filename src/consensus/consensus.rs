@@ -270,6 +270,22 @@ impl Consensus {
     }
 }
 
+#[cfg(test)]
+impl Consensus {
+    /// Ends without a word to the others and without a flush.
+    pub(crate) async fn halt(&self) {
+        self.0.gate.close();
+        self.0.raft.shutdown().await.unwrap();
+        drop(std::mem::take(&mut *self.0.tasks.lock()));
+    }
+
+    /// Removes a node from the group.
+    pub(crate) async fn remove(&self, id: claviger_types::NodeId) {
+        let gone = std::collections::BTreeSet::from([id]);
+        self.0.raft.change_membership(openraft::ChangeMembers::RemoveVoters(gone), false).await.unwrap();
+    }
+}
+
 impl Region for Consensus {
     type Tables = Arc<StateStore>;
 

@@ -24,6 +24,14 @@ mod read_rounds;
 mod region;
 mod server;
 mod snapshot;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests_admission;
+#[cfg(test)]
+mod tests_cluster;
+#[cfg(test)]
+mod tests_conformance;
 mod wire;
 
 pub use config::{COMMAND_BYTES_MAX, ConsensusConfig, Limits, Timings};

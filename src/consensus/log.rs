@@ -9,7 +9,6 @@ use std::io;
 use std::ops::{Bound, Range, RangeBounds};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use claviger_storage::{Done, LogStore, StorageError};
 use claviger_types::encoding;
 use futures::Stream;
@@ -209,10 +208,4 @@ impl RaftLogStorage<TypeConfig> for Log {
         let name = encode(&log_id)?;
         self.durably("purge the log", |store, done| store.purge_upto(index, name, done)).await
     }
-}
-
-/// An entry's size in the log, beside its command.
-#[cfg(test)]
-pub(crate) fn encoded(entry: &Entry) -> Bytes {
-    Bytes::from(encode(entry).unwrap())
 }

@@ -12,8 +12,7 @@ use claviger_state::{Command, Overlay, Response, apply};
 use claviger_storage::{SnapshotDir, StateStore, StorageError};
 use claviger_types::{KeyId, encoding};
 use futures::{Stream, StreamExt};
-use openraft::alias::SnapshotOf;
-use openraft::storage::{EntryResponder, RaftStateMachine, Snapshot};
+use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -23,7 +22,7 @@ use crate::Observer;
 use crate::applied::AppliedIndex;
 use crate::fault::fault;
 use crate::log::DurableState;
-use crate::raft_types::{Applied, LogId, Proposed, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::raft_types::{Applied, LogId, Proposed, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 
 /// Schema version of what is kept beside the tables.
 const SCHEMA: u8 = 1;
@@ -206,7 +205,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         Ok(())
     }
 
-    async fn get_current_snapshot(&mut self) -> io::Result<Option<SnapshotOf<TypeConfig, SnapshotDir>>> {
+    async fn get_current_snapshot(&mut self) -> io::Result<Option<Snapshot>> {
         let current = self.state.current_snapshot().map_err(|e| fault("read the current snapshot", &e))?;
         current.map(|snapshot| Ok(Snapshot { meta: meta_of(&snapshot)?, snapshot })).transpose()
     }
@@ -221,9 +220,9 @@ pub(crate) struct Builder {
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
     type SnapshotData = SnapshotDir;
 
-    async fn build_snapshot(&mut self) -> io::Result<SnapshotOf<TypeConfig, SnapshotDir>> {
+    async fn build_snapshot(&mut self) -> io::Result<Snapshot> {
         let (state, one_at_a_time) = (Arc::clone(&self.state), Arc::clone(&self.snapshots));
-        let name = applied_in(&state)?.map_or_else(|| "empty".to_owned(), |id| format!("t{}-i{}", id.leader_id().term, id.index()));
+        let name = applied_in(&state)?.map_or_else(|| "empty".to_owned(), |id| format!("t{}-i{}", id.committed_leader_id().term, id.index()));
         let built = blocking("build a snapshot", move || {
             let _one_at_a_time = one_at_a_time.lock();
             let snapshot = state.build_snapshot(&name)?;

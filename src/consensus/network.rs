@@ -7,7 +7,6 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use openraft::alias::SnapshotOf;
 use openraft::errors::{NetworkError, RPCError, ReplicationClosed, StreamingError, Timeout, Unreachable};
 use openraft::network::{RPCOption, RPCTypes};
 use openraft::raft::{
@@ -22,7 +21,7 @@ use claviger_tls::ClientError;
 use claviger_types::NodeId;
 
 use crate::peers::{CallError, Peers, Target};
-use crate::raft_types::{Member, TypeConfig, Vote};
+use crate::raft_types::{Member, Snapshot, TypeConfig, Vote};
 use crate::snapshot::send;
 use crate::wire::{lane, path};
 
@@ -132,7 +131,7 @@ impl RaftNetworkV2<TypeConfig> for Client {
     async fn full_snapshot(
         &mut self,
         vote: Vote,
-        snapshot: SnapshotOf<TypeConfig, SnapshotDir>,
+        snapshot: Snapshot,
         cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {

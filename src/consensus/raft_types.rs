@@ -4,6 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use claviger_state::Outcome;
+use claviger_storage::SnapshotDir;
 use claviger_types::{NodeId, NodeInstance};
 use serde::{Deserialize, Serialize};
 
@@ -56,8 +57,10 @@ openraft::declare_raft_types!(
 );
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
-pub(crate) type LogId = openraft::alias::LogIdOf<TypeConfig>;
-pub(crate) type Entry = openraft::alias::EntryOf<TypeConfig>;
-pub(crate) type Vote = openraft::alias::VoteOf<TypeConfig>;
-pub(crate) type StoredMembership = openraft::alias::StoredMembershipOf<TypeConfig>;
-pub(crate) type SnapshotMeta = openraft::alias::SnapshotMetaOf<TypeConfig>;
+type LeaderId = openraft::impls::leader_id_adv::LeaderId<u64, NodeId>;
+pub(crate) type LogId = openraft::LogId<LeaderId>;
+pub(crate) type Entry = openraft::Entry<LeaderId, openraft::EntryPayload<Proposed, NodeId, Member>>;
+pub(crate) type Vote = openraft::Vote<LeaderId>;
+pub(crate) type StoredMembership = openraft::StoredMembership<LeaderId, NodeId, Member>;
+pub(crate) type SnapshotMeta = openraft::SnapshotMeta<LeaderId, NodeId, Member>;
+pub(crate) type Snapshot = openraft::Snapshot<LeaderId, NodeId, Member, SnapshotDir>;

@@ -20,7 +20,6 @@ use claviger_types::{Identity, NodeId};
 use http::StatusCode;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::{AppendEntriesRequest, TransferLeaderRequest, VoteRequest};
-use openraft::vote::RaftVote;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::{debug, warn};
@@ -153,10 +152,10 @@ fn check_entries(message: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refus
     let mut last = message.prev_log_id;
     for entry in &message.entries {
         let follows = match &last {
-            Some(last) => last.index().checked_add(1) == Some(entry.log_id.index()) && last.leader_id() <= entry.log_id.leader_id(),
+            Some(last) => last.index().checked_add(1) == Some(entry.log_id.index()) && last.committed_leader_id() <= entry.log_id.committed_leader_id(),
             None => entry.log_id.index() == 0,
         };
-        if !follows || entry.log_id.leader_id() > leader {
+        if !follows || entry.log_id.committed_leader_id() > leader {
             return Err(Refused::Malformed("the entries do not follow one another"));
         }
         last = Some(entry.log_id);

@@ -20,17 +20,15 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use claviger_storage::{SNAPSHOT_CHUNK_BYTES_MAX, SnapshotDir, SnapshotReceiver, StorageError};
 use claviger_tls::{Peer, streaming_body};
 use futures::{Stream, StreamExt};
-use openraft::alias::SnapshotOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::raft::SnapshotResponse;
-use openraft::storage::Snapshot;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
 use crate::consensus::Inner;
 use crate::machine::meta_of;
 use crate::peers::{CallError, Peers, Target};
-use crate::raft_types::{SnapshotMeta, TypeConfig, Vote};
+use crate::raft_types::{Snapshot, SnapshotMeta, TypeConfig, Vote};
 use crate::server::{Refused, check_sender};
 use crate::wire::{self, lane, path};
 
@@ -58,7 +56,7 @@ pub(crate) async fn send(
     peers: &Peers,
     to: &Target,
     vote: Vote,
-    snapshot: SnapshotOf<TypeConfig, SnapshotDir>,
+    snapshot: Snapshot,
 ) -> Result<SnapshotResponse<TypeConfig>, (CallError, Duration)> {
     let Snapshot { meta, snapshot } = snapshot;
     let within = SEND_WITHIN + Duration::from_secs(snapshot.total_bytes() / PACE_BYTES_PER_SECOND);
@@ -135,7 +133,7 @@ pub(crate) async fn receive(
 /// openraft panics on a snapshot that no leader can have: beyond its own term, or beside what is committed here.
 fn check_place(inner: &Inner, header: &Header) -> Result<(), Refused> {
     let Some(last) = header.meta.last_log_id else { return Err(Refused::Malformed("the snapshot is of an empty state")) };
-    if *last.leader_id() > header.vote.leader_id {
+    if *last.committed_leader_id() > header.vote.leader_id {
         return Err(Refused::Malformed("the snapshot is of a later term than its sender"));
     }
     let committed = inner.raft.metrics().borrow_watched().local_committed;

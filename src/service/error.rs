@@ -119,7 +119,9 @@ impl Subject<'_> {
 pub(crate) fn not_reserved(error: ReservationError, arn: &KeyArn, region: &Region) -> ApiError {
     match error {
         ReservationError::AlreadyExists => ApiError::replica_exists(&arn.key_id, region),
-        ReservationError::LimitExceeded => too_many_keys(),
+        ReservationError::LimitExceeded => {
+            ApiError::new(ErrorCode::LimitExceeded, format!("The account or its pending replicas have used up a quota of region {region}."))
+        }
         ReservationError::NotAllowed(message) => ApiError::new(ErrorCode::AccessDenied, message),
         ReservationError::UnknownRegion => unknown_region(region),
         ReservationError::Unreachable => {
@@ -130,7 +132,7 @@ pub(crate) fn not_reserved(error: ReservationError, arn: &KeyArn, region: &Regio
 }
 
 fn too_many_keys() -> ApiError {
-    ApiError::new(ErrorCode::LimitExceeded, "The account has as many keys in this region as it may have, or the region as many pending replicas.")
+    ApiError::new(ErrorCode::LimitExceeded, "The account has as many keys in this region as it may have.")
 }
 
 /// AWS answers so when a parameter names what the operation does not support; the model gives ReplicateKey no nearer error.

@@ -24,8 +24,13 @@ mod write;
 
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
+pub use claviger_consensus::Region;
 pub use cache::{CacheLimits, KeyCache};
+/// What a [`Service`] serves, under a name for the edge, which sees nothing else of consensus.
+pub use claviger_consensus::Region as ServedRegion;
 pub use context::{Context, Invocation};
 pub use reservations::{ReplicaReservations, ReservationError, ReservationFuture, ReservationRequest};
 pub use service::{Service, ServiceConfig};

@@ -68,7 +68,7 @@ impl<R: consensus::Region> Service<R> {
             Request::GenerateDataKeyWithoutPlaintext(request) => {
                 Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, request).await?)
             }
-            Request::GenerateRandom(request) => Response::GenerateRandom(self.generate_random(&request)?),
+            Request::GenerateRandom(request) => Response::GenerateRandom(Self::generate_random(&request)?),
             Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request).await?),
             Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, request).await?),
             Request::ReplicateKey(request) => Response::ReplicateKey(self.replicate_key(context, request).await?),

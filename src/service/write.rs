@@ -16,9 +16,7 @@ impl<R: consensus::Region> Service<R> {
     pub(crate) fn once(&self, context: &Context, operation: Operation) -> Once {
         let principal = context.principal.arn(&self.config.partition);
         match &context.invocation {
-            Some(invocation) => {
-                Once { principal, invocation_id: invocation.id.clone(), operation, body_sha256: invocation.body_sha256 }
-            }
+            Some(invocation) => Once { principal, invocation_id: invocation.id.clone(), operation, body_sha256: invocation.body_sha256 },
             None => Once { principal, invocation_id: context.request_id.to_string(), operation, body_sha256: [0; 32] },
         }
     }

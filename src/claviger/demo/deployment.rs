@@ -7,15 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use claviger_operator::{Admin, pki};
+use claviger_operator::{admin, pki};
 use claviger_shapes::admin::AddPeer;
-use claviger_tls::{ClientTls, IdentityFiles};
+use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
 use claviger_types::{NodeId, Region};
 
 use super::kms::Kms;
 use super::process::NodeProcess;
 use super::progress::Progress;
-use crate::client_commands::parse_principal;
 
 pub(super) const TRUST_DOMAIN: &str = "demo.claviger.internal";
 const START_PATIENCE: Duration = Duration::from_secs(60);
@@ -98,8 +97,7 @@ impl Deployment {
         fs::create_dir_all(self.dir.join("identities"))?;
         for identity in &IDENTITIES {
             let path = format!("{}/{}", identity.account, identity.path);
-            let principal = parse_principal(&path, &TRUST_DOMAIN.parse()?)?;
-            pki::issue_client(&self.pki(), &self.dir.join("identities").join(identity.name), &principal, pki::Validity::days(365))?;
+            pki::issue_client(&self.pki(), &self.dir.join("identities").join(identity.name), &path, pki::Validity::days(365))?;
         }
         pki::issue_operator(&self.pki(), &self.dir.join("identities").join("operator"), "demo", pki::Validity::days(365))?;
         Ok(())
@@ -135,7 +133,7 @@ impl Deployment {
         let expected = usize::try_from(self.nodes_per_region)?;
         let client = self.admin(region, 1)?;
         eventually(START_PATIENCE, &format!("all nodes of {region} vote"), async || {
-            Ok(client.status().await.is_ok_and(|status| status.voters.len() == expected))
+            Ok(admin::status(&client).await.is_ok_and(|status| status.voters.len() == expected))
         })
         .await
     }
@@ -143,21 +141,21 @@ impl Deployment {
     async fn introduce(&self) -> anyhow::Result<()> {
         let mut identities = BTreeMap::new();
         for region in &self.order {
-            identities.insert(region, self.admin(region, 1)?.identity().await?);
+            identities.insert(region, admin::identity(&self.admin(region, 1)?).await?);
         }
         for region in &self.order {
             let client = self.admin(region, 1)?;
             for (peer, identity) in identities.iter().filter(|(peer, _)| **peer != region) {
                 let endpoints = self.nodes[*peer].iter().map(NodeProcess::peer).collect();
                 let request = AddPeer { endpoints, region: (*peer).clone(), fingerprint: identity.fingerprint.clone() };
-                client.add_peer(&request).await?;
+                admin::add_peer(&client, &request).await?;
             }
         }
         Ok(())
     }
 
-    fn admin(&self, region: &Region, id: NodeId) -> anyhow::Result<Admin> {
-        Ok(Admin::unix(&self.node(region, id)?.admin_socket()))
+    fn admin(&self, region: &Region, id: NodeId) -> anyhow::Result<ApiClient> {
+        Ok(ApiClient::unix(&self.node(region, id)?.admin_socket()))
     }
 
     fn node(&self, region: &Region, id: NodeId) -> anyhow::Result<&NodeProcess> {
@@ -176,14 +174,14 @@ impl Deployment {
 
     /// Waits until every node of a region says that it is ready.
     pub(super) async fn await_ready(&mut self, region: &Region) -> anyhow::Result<()> {
-        let clients: Vec<Admin> = self.nodes[region].iter().map(|node| Admin::unix(&node.admin_socket())).collect();
+        let clients: Vec<ApiClient> = self.nodes[region].iter().map(|node| ApiClient::unix(&node.admin_socket())).collect();
         let nodes = self.nodes.get_mut(region).context("no such region")?;
         eventually(START_PATIENCE, &format!("every node of {region} is ready"), async || {
             if let Some(ended) = nodes.iter_mut().find_map(NodeProcess::ended) {
                 bail!(ended);
             }
             for client in &clients {
-                if !client.status().await.is_ok_and(|status| status.ready) {
+                if !admin::status(client).await.is_ok_and(|status| status.ready) {
                     return Ok(false);
                 }
             }
@@ -195,7 +193,7 @@ impl Deployment {
     /// The id of the node that leads a region.
     pub(super) async fn leader(&self, region: &Region) -> anyhow::Result<NodeId> {
         for node in &self.nodes[region] {
-            if let Ok(status) = Admin::unix(&node.admin_socket()).status().await
+            if let Ok(status) = admin::status(&ApiClient::unix(&node.admin_socket())).await
                 && let Some(leader) = status.leader
             {
                 return Ok(leader);
@@ -225,11 +223,7 @@ impl Deployment {
 ///
 /// # Errors
 /// When the condition fails for good, or does not hold within `patience`.
-pub(super) async fn eventually(
-    patience: Duration,
-    what: &str,
-    mut holds: impl AsyncFnMut() -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
+pub(super) async fn eventually(patience: Duration, what: &str, mut holds: impl AsyncFnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
     let started = Instant::now();
     while !holds().await? {
         ensure!(started.elapsed() < patience, "not within {} s: {what}", patience.as_secs());

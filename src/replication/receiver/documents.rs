@@ -11,7 +11,7 @@ use claviger_consensus::Region;
 use claviger_crypto::wrap::{BatchRoute, WrappedBatch, open_batch};
 use claviger_crypto::{Secret32, material_id};
 use claviger_protocol::{DOCUMENT_SCHEMA, SharedDoc};
-use claviger_state::{CommandBody, DocumentRefusal, ReceiveDocuments, ReceivedDocument, Response, SealedMaterial, Tables, read};
+use claviger_state::{CommandBody, DocumentRefusal, ReceiveDocuments, ReceivedDocument, Response, SealedMaterial, read};
 use claviger_tls::Peer;
 use claviger_types::{KeyId, encoding};
 

@@ -1,0 +1,365 @@
+//! Three regions in one process: each with its own barrier, keys and clock, joined by a network that can fail.
+
+mod network;
+
+mod converge;
+mod refuse;
+mod reserve;
+mod ship;
+mod sockets;
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use claviger_barrier::{Barrier, Keyring, RecordPlace};
+use claviger_consensus::{MemoryRegion, Observer, ProposeError, Region, Unavailable};
+use claviger_crypto::wrap::RegionPrivateKeys;
+use claviger_crypto::{Secret32, material_id, random};
+use claviger_protocol::{MemberStatus, SharedDoc, Version};
+use claviger_state::{
+    AccountScope, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome, RegionKeysRecord,
+    ReplicateKey, SealedMaterial, SetKeyEnabled, read,
+};
+use claviger_types::limits::RESERVATION_WINDOW;
+use claviger_types::{
+    AccountId, Clock, ClusterId, Identity, Incarnation, KeyId, KeySpec, KeyUsage, Origin, Region as RegionName, Sealed, Timestamp,
+};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+
+use self::network::Network;
+use crate::{NewPeer, ReplicaReservation, ReplicationConfig, Replicator, Transport, stored_keys};
+
+pub(super) const A: &str = "eu-west-1";
+pub(super) const B: &str = "dc-north-2";
+pub(super) const C: &str = "on-prem-berlin-1";
+
+pub(super) fn name(text: &str) -> RegionName {
+    text.parse().unwrap()
+}
+
+pub(super) fn account() -> AccountId {
+    "111122223333".parse().unwrap()
+}
+
+pub(super) fn config() -> ReplicationConfig {
+    ReplicationConfig {
+        request_timeout: Duration::from_secs(2),
+        rescan_interval: Duration::from_millis(20),
+        resend_after: Duration::from_millis(50),
+        refusal_backoff: Duration::from_millis(100),
+        backoff_min: Duration::from_millis(5),
+        backoff_max: Duration::from_millis(50),
+        reservation_check_interval: Duration::from_millis(20),
+        ..ReplicationConfig::default()
+    }
+}
+
+/// Waits for a condition, and gives up when it has long been hopeless.
+pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let give_up = tokio::time::Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(tokio::time::Instant::now() < give_up, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub(super) fn set(&self, time: Timestamp) {
+        self.0.store(time.as_millis(), Ordering::SeqCst);
+    }
+
+    pub(super) fn advance(&self, by: Duration) {
+        self.set(self.now().plus(by));
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+    }
+}
+
+struct WakeShipper(Arc<Notify>);
+
+impl Observer for WakeShipper {
+    fn keys_changed(&self, _keys: &[KeyId]) {}
+    fn everything_changed(&self) {}
+    fn dirty_grew(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// A memory region that holds `version_never_regresses` against everything that is applied to it.
+pub(super) struct CheckedRegion {
+    inner: MemoryRegion,
+    versions: Mutex<HashMap<KeyId, Version>>,
+}
+
+impl Region for CheckedRegion {
+    type Tables = Arc<MemoryTables>;
+
+    async fn read(&self) -> Result<(), Unavailable> {
+        self.inner.read().await
+    }
+
+    async fn propose(&self, body: CommandBody) -> Result<Outcome, ProposeError> {
+        let outcome = self.inner.propose(body).await;
+        // Taken under the lock, so that what is seen here is seen in the order in which it was applied.
+        let mut versions = self.versions.lock();
+        let tables = self.inner.tables();
+        for key in keys(&tables) {
+            let version = key.document.version;
+            if let Some(before) = versions.insert(key.document.key_id, version.clone()) {
+                assert!(version >= before, "{before} regressed to {version}");
+            }
+        }
+        outcome
+    }
+
+    fn tables(&self) -> Arc<MemoryTables> {
+        self.inner.tables()
+    }
+}
+
+fn keys(tables: &MemoryTables) -> Vec<KeyRecord> {
+    let ids = read::keys_of(tables, account(), None, usize::MAX).unwrap();
+    ids.iter().map(|id| read::key(tables, id).unwrap().unwrap()).collect()
+}
+
+/// One region with its replicator, which leads unless told otherwise.
+pub(super) struct Site {
+    pub(super) name: RegionName,
+    pub(super) region: Arc<CheckedRegion>,
+    pub(super) barrier: Arc<Barrier>,
+    pub(super) private_keys: RegionPrivateKeys,
+    pub(super) clock: Arc<TestClock>,
+    pub(super) replicator: Arc<Replicator<CheckedRegion>>,
+    pub(super) leads: watch::Sender<bool>,
+    stop: watch::Sender<bool>,
+}
+
+impl Site {
+    pub(super) async fn found(region: &str, config: ReplicationConfig, transport: Arc<dyn Transport>) -> Self {
+        let (clock, wake) = (Arc::new(TestClock::default()), Arc::new(Notify::new()));
+        clock.set(Timestamp::from_millis(1_700_000_000_000));
+        let inner = MemoryRegion::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(WakeShipper(Arc::clone(&wake))));
+        let memory = Arc::new(CheckedRegion { inner, versions: Mutex::default() });
+        let barrier = Arc::new(Barrier::new(Keyring::generate().unwrap()));
+        let private_keys = RegionPrivateKeys::generate().unwrap();
+        let found = FoundRegion {
+            region: name(region),
+            partition: claviger_types::Partition::default(),
+            trust_domain: "test.example".parse().unwrap(),
+            cluster_id: ClusterId::from_bytes(random::bytes().unwrap()),
+            incarnation: Incarnation::from_bytes(random::bytes().unwrap()),
+            keyring: Sealed::from_bytes(Vec::new()),
+            region_keys: RegionKeysRecord {
+                public: stored_keys(1, &private_keys.public()),
+                private: barrier.seal(RecordPlace::region_keys().context(), &private_keys.to_secret_bytes()).unwrap(),
+            },
+        };
+        memory.propose(CommandBody::FoundRegion(Box::new(found))).await.unwrap().unwrap();
+        let (leads, leadership) = watch::channel(true);
+        let (stop, stopped) = watch::channel(false);
+        let clock_of = Arc::clone(&clock) as Arc<dyn Clock>;
+        let replicator = Replicator::new(config, Arc::clone(&memory), Arc::clone(&barrier), transport, clock_of, leadership, wake);
+        let replicator = Arc::new(replicator);
+        let running = Arc::clone(&replicator);
+        tokio::spawn(async move { running.run(stopped).await });
+        Self { name: name(region), region: memory, barrier, private_keys, clock, replicator, leads, stop }
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("https://{}:1", self.name)
+    }
+
+    pub(super) fn node(&self) -> Identity {
+        Identity::Node { region: self.name.clone(), id: 1 }
+    }
+
+    pub(super) fn tables(&self) -> Arc<MemoryTables> {
+        self.region.tables()
+    }
+
+    pub(super) async fn propose(&self, body: CommandBody) -> Outcome {
+        self.region.propose(body).await.unwrap()
+    }
+
+    pub(super) fn key(&self, id: &KeyId) -> Option<KeyRecord> {
+        read::key(&*self.tables(), id).unwrap()
+    }
+
+    pub(super) fn document(&self, id: &KeyId) -> Option<SharedDoc> {
+        self.key(id).map(|key| key.document)
+    }
+
+    pub(super) async fn admit(&self, other: &Site, accounts: AccountScope) {
+        let fingerprint = other.replicator.own_identity().await.unwrap().fingerprint().unwrap();
+        let new = NewPeer { region: other.name.clone(), endpoints: vec![other.endpoint()], accounts, fingerprint };
+        self.replicator.add_peer(new).await.unwrap();
+    }
+
+    /// A new multi-region key whose primary is here.
+    pub(super) async fn create(&self) -> KeyId {
+        let key_id = KeyId::multi_region(random::bytes().unwrap());
+        let (id_secret, material) = (Secret32::random().unwrap(), Secret32::random().unwrap());
+        let id = material_id::compute(&id_secret, key_id, &material).unwrap();
+        let create = CreateKey {
+            once: once(Operation::CreateKey),
+            key_id,
+            account: account(),
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: Origin::AwsKms,
+            description: format!("made in {}", self.name),
+            tags: BTreeMap::from([("where".to_owned(), self.name.to_string())]),
+            id_secret: self.barrier.seal(RecordPlace::id_secret(&key_id).context(), id_secret.expose()).unwrap(),
+            material: SealedMaterial {
+                id,
+                sealed: self.barrier.seal(RecordPlace::material(&key_id, &id).context(), material.expose()).unwrap(),
+            },
+        };
+        self.propose(CommandBody::CreateKey(Box::new(create))).await.unwrap();
+        key_id
+    }
+
+    pub(super) fn deadline(&self) -> Timestamp {
+        self.clock.now().plus(RESERVATION_WINDOW)
+    }
+
+    pub(super) async fn reserve_at(&self, target: &Site, key_id: KeyId, deadline: Timestamp) {
+        let reservation = ReplicaReservation {
+            key_id,
+            account: account(),
+            description: format!("replica in {}", target.name),
+            tags: BTreeMap::new(),
+            deadline,
+        };
+        self.replicator.reserve(&target.name, reservation).await.unwrap().unwrap();
+    }
+
+    /// The primary's commit of ReplicateKey.
+    pub(super) async fn commit_replica(&self, target: &Site, key_id: KeyId, deadline: Timestamp) -> Outcome {
+        loop {
+            let revision = self.key(&key_id).unwrap().revision;
+            let key = Expected { key_id, revision };
+            let replicate = ReplicateKey { once: once(Operation::ReplicateKey), key, region: target.name.clone(), deadline };
+            match self.propose(CommandBody::ReplicateKey(replicate)).await {
+                Err(claviger_state::Refusal::StaleAuthorisation) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    pub(super) async fn replicate(&self, target: &Site, key_id: KeyId) {
+        let deadline = self.deadline();
+        self.reserve_at(target, key_id, deadline).await;
+        self.commit_replica(target, key_id, deadline).await.unwrap();
+    }
+
+    pub(super) async fn set_enabled(&self, key_id: KeyId, enabled: bool) {
+        let key = Expected { key_id, revision: self.key(&key_id).unwrap().revision };
+        let set = SetKeyEnabled { once: once(Operation::DisableKey), key, enabled };
+        self.propose(CommandBody::SetKeyEnabled(set)).await.unwrap();
+    }
+
+    /// The bytes of every material that the document names, as this region's own barrier opens them.
+    pub(super) fn materials(&self, id: &KeyId) -> Vec<[u8; 32]> {
+        let (tables, key) = (self.tables(), self.key(id).unwrap());
+        let id_secret = self.barrier.unseal32(RecordPlace::id_secret(id).context(), &key.id_secret).unwrap();
+        let open = |material: &claviger_protocol::MaterialEntry| {
+            let record = read::material(&*tables, id, &material.id).unwrap().unwrap();
+            let opened = self.barrier.unseal32(RecordPlace::material(id, &material.id).context(), &record.sealed).unwrap();
+            assert_eq!(material_id::compute(&id_secret, *id, &opened).unwrap(), material.id);
+            *opened.expose()
+        };
+        key.document.materials.iter().map(open).collect()
+    }
+
+    pub(super) fn dirty(&self) -> u64 {
+        let tables = self.tables();
+        read::peers(&*tables).unwrap().iter().map(|peer| read::dirty_count(&*tables, &peer.region).unwrap()).sum()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+fn once(operation: Operation) -> Once {
+    let invocation_id = hex(&random::bytes::<16>().unwrap());
+    Once { principal: "arn:aws:iam::111122223333:root".to_owned(), invocation_id, operation, body_sha256: [0; 32] }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Regions that know each other.
+pub(super) struct World {
+    network: Network,
+    sites: Vec<Site>,
+}
+
+impl World {
+    pub(super) async fn of(names: &[&str], config: ReplicationConfig) -> Self {
+        let network = Network::default();
+        let mut sites = Vec::new();
+        for region in names {
+            let site = Site::found(region, config, network.link(name(region))).await;
+            network.attach(&site.endpoint(), site.name.clone(), site.replicator.router());
+            sites.push(site);
+        }
+        for site in &sites {
+            for other in sites.iter().filter(|other| other.name != site.name) {
+                site.admit(other, AccountScope::All).await;
+            }
+        }
+        Self { network, sites }
+    }
+
+    pub(super) async fn three() -> Self {
+        Self::of(&[A, B, C], config()).await
+    }
+
+    pub(super) fn site(&self, region: &str) -> &Site {
+        self.sites.iter().find(|site| site.name.as_str() == region).unwrap()
+    }
+
+    /// Nothing is dirty anywhere, no key is `Creating`, all members hold the primary's document and the same bytes.
+    pub(super) fn is_settled(&self) -> bool {
+        self.sites.iter().all(|site| {
+            site.dirty() == 0
+                && keys(&site.tables()).iter().filter(|key| *key.document.primary() == site.name).all(|key| {
+                    key.document.members.iter().all(|(region, member)| {
+                        let replica = self.site(region.as_str()).document(&key.document.key_id);
+                        member.status == MemberStatus::Active && replica.as_ref() == Some(&key.document)
+                    })
+                })
+        })
+    }
+
+    pub(super) async fn settle(&self) {
+        until("the regions converge", || self.is_settled()).await;
+        for site in &self.sites {
+            for key in keys(&site.tables()) {
+                let id = key.document.key_id;
+                assert_eq!(site.materials(&id), self.site(key.document.primary().as_str()).materials(&id));
+            }
+        }
+    }
+}
+
+/// Runs on several threads, so that regions truly overlap.
+pub(super) fn run<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test)
+}

@@ -18,11 +18,7 @@ pub(super) struct DataKey {
 }
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) async fn generate_data_key(
-        &self,
-        context: &Context,
-        request: DataKeyRequest,
-    ) -> Result<GenerateDataKeyResponse, ApiError> {
+    pub(crate) async fn generate_data_key(&self, context: &Context, request: DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
         let DataKey { plaintext, ciphertext_blob, arn, material_id } =
             self.data_key(Operation::GenerateDataKey, context, &request, "kms:GenerateDataKey").await?;
         Ok(GenerateDataKeyResponse { ciphertext_blob, plaintext, key: arn, key_material_id: material_id })

@@ -9,8 +9,7 @@ use crate::Service;
 use crate::error::Fault;
 
 impl<R: consensus::Region> Service<R> {
-    #[expect(clippy::unused_self, reason = "every operation is a method of the service")]
-    pub(crate) fn generate_random(&self, request: &GenerateRandomRequest) -> Result<GenerateRandomResponse, ApiError> {
+    pub(crate) fn generate_random(request: &GenerateRandomRequest) -> Result<GenerateRandomResponse, ApiError> {
         let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
         random::fill(&mut plaintext).map_err(Fault::from)?;
         Ok(GenerateRandomResponse { plaintext })

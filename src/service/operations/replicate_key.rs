@@ -85,12 +85,8 @@ impl<R: consensus::Region> Service<R> {
     /// The replica as its own region will show it at first. Its creation date is the clock's: the target's log has not
     /// given one yet.
     fn replica(&self, request: ReplicateKeyRequest, document: &SharedDoc) -> ReplicateKeyResponse {
-        let regional = Regional {
-            created_at: self.config.clock.now(),
-            description: request.description,
-            tags: request.tags,
-            enabled: true,
-        };
+        let regional =
+            Regional { created_at: self.config.clock.now(), description: request.description, tags: request.tags, enabled: true };
         ReplicateKeyResponse {
             replica_key_metadata: self.metadata_in(&request.replica_region, document, &regional),
             replica_policy: default_policy::document(&self.config.partition, document.account),

@@ -51,16 +51,19 @@ fn with_writes(dir: &Path, options: &StorageOptions, write: Write) -> (LogStore,
     (LogStore::start(Arc::new(dir), Arc::new(db), options, write).unwrap(), database)
 }
 
-/// A disk that waits for a permit before each write.
-fn gated() -> (Write, mpsc::Sender<()>) {
+/// A disk that waits for a permit before each write, and how many writes have come to it.
+fn gated() -> (Write, mpsc::Sender<()>, Arc<AtomicUsize>) {
     let (permit, permits) = mpsc::channel();
     let disk = writer::to_disk();
+    let arrived = Arc::new(AtomicUsize::new(0));
+    let for_write = Arc::clone(&arrived);
     let write: Write = Box::new(move |db, batch, sync| {
+        for_write.fetch_add(1, Ordering::SeqCst);
         // A test that has ended lets everything through.
         let _ = permits.recv_timeout(LONG);
         disk(db, batch, sync)
     });
-    (write, permit)
+    (write, permit, arrived)
 }
 
 #[test]
@@ -124,7 +127,7 @@ fn a_callback_comes_after_the_sync_and_in_order() {
 #[test]
 fn what_is_queued_is_read_but_not_called_back() {
     let dir = tempfile::tempdir().unwrap();
-    let (write, permit) = gated();
+    let (write, permit, arrived) = gated();
     let (log, _) = with_writes(dir.path(), &StorageOptions::default(), write);
     let (sender, called) = mpsc::channel();
     let done = |number: usize| -> Done {
@@ -140,6 +143,10 @@ fn what_is_queued_is_read_but_not_called_back() {
     assert_eq!(log.read_range(0..9, usize::MAX).unwrap(), [entry(1, 1), entry(2, 1), entry(3, 2)]);
     assert_eq!(log.last().unwrap().unwrap(), entry(3, 2));
     assert_eq!((log.vote().unwrap(), log.last_purged().unwrap()), (Some(vec![7]), Some(vec![0])));
+    // The writer has taken the first operation and waits for the disk.
+    while arrived.load(Ordering::SeqCst) == 0 {
+        std::thread::yield_now();
+    }
     assert!(called.try_recv().is_err(), "called back before the write");
     // The first write may have taken one operation or more; the second takes all the rest.
     permit.send(()).unwrap();
@@ -181,7 +188,7 @@ fn what_gathers_is_one_write_and_only_a_committed_position_goes_unsynced() {
 #[test]
 fn a_full_queue_makes_the_caller_wait() {
     let dir = tempfile::tempdir().unwrap();
-    let (write, permit) = gated();
+    let (write, permit, _) = gated();
     let options = StorageOptions { log_queue_ops_max: 2, ..StorageOptions::default() };
     let (log, _) = with_writes(dir.path(), &options, write);
     let queued = AtomicUsize::new(0);
@@ -282,7 +289,7 @@ fn a_hole_is_corruption_and_never_a_shorter_answer() {
 #[test]
 fn a_read_is_bounded_but_never_empty() {
     let dir = tempfile::tempdir().unwrap();
-    let (write, permit) = gated();
+    let (write, permit, _) = gated();
     let (log, _) = with_writes(dir.path(), &StorageOptions::default(), write);
     let sized = |index| (index, vec![0; 100]);
     permit.send(()).unwrap();

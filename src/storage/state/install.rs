@@ -37,7 +37,7 @@ impl StateStore {
 }
 
 /// Puts a snapshot's files, durably, into a new directory.
-pub(super) fn fill(snapshot: &SnapshotDir, target: &Path) -> Result<(), StorageError> {
+pub(crate) fn fill(snapshot: &SnapshotDir, target: &Path) -> Result<(), StorageError> {
     create_dir(target)?;
     for file in snapshot.files() {
         let (from, to) = (snapshot.path().join(&file.name), target.join(&file.name));

@@ -14,8 +14,10 @@ mod install;
 mod rows;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
+#[cfg(test)]
+pub(crate) use install::fill as install_files;
 pub use rows::StateSnapshot;
 pub use store::StateStore;
 

@@ -1,0 +1,12 @@
+//! The service behind the edge.
+
+use claviger_service::{Context, ServedRegion, Service};
+use claviger_shapes::{ApiError, Request, Response};
+
+use crate::Kms;
+
+impl<R: ServedRegion> Kms for Service<R> {
+    async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
+        self.call(context, request).await
+    }
+}

@@ -1,0 +1,355 @@
+//! `claviger serve`: one node, wired together. Listeners come up in the order in which they can be honest: metrics and
+//! peers first, since consensus needs them; clients once the barrier is open.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use claviger_barrier::provider::FileProvider;
+use claviger_barrier::{Barrier, Keyring};
+use claviger_consensus::{Consensus, ConsensusConfig, Limits, Readiness, Region as _, Timings};
+use claviger_replication::{ReplicaReservation, ReplicationConfig, ReplicationError, Replicator};
+use claviger_service::{
+    CacheLimits, KeyCache, ReplicaReservations, ReservationError, ReservationFuture, ReservationRequest, Service, ServiceConfig,
+};
+use claviger_state::{Refusal, RegionRecord, read};
+use claviger_storage::{Storage, StorageOptions};
+use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, bind_unix, serve as serve_tls, serve_plain};
+use claviger_types::{Clock, Identity, Region, SystemClock};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tower::ServiceExt;
+use tracing::{info, warn};
+
+use crate::admin::NodeAdmin;
+use crate::config::{Config, SealConfig};
+use crate::observer::NodeObserver;
+use crate::{logging, shutdown, telemetry};
+
+/// How often a node that waits for its region's first command looks for it.
+const FOUNDING_POLL: Duration = Duration::from_millis(50);
+
+/// Leaves the process dumpable, for the test that searches a core image; every start with it is logged as a warning.
+const ALLOW_CORE_ENV: &str = "CLAVIGER_TEST_ALLOW_CORE";
+
+/// Runs a node until it is asked to stop.
+///
+/// # Errors
+/// What keeps the node from starting, or made it stop.
+pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    harden(config)?;
+    let metrics = telemetry::start()?;
+    let node = Node::start(config).await?;
+    let stopping = Stopping::new();
+    let mut tasks = JoinSet::new();
+
+    let readiness = Readable { consensus: Arc::clone(&node.consensus), open: Arc::default() };
+    let is_ready = readiness.clone();
+    let metrics_router = telemetry::router(metrics.clone(), move || is_ready.is_ready());
+    let limits = AcceptLimits { connections_max: config.limits.connections, ..AcceptLimits::default() };
+    let listener = bind(config.listen.metrics, "metrics").await?;
+    tasks.spawn(serve_plain(listener, "metrics", None, limits, metrics_router, stopping.last()));
+    tasks.spawn(telemetry::upkeep(metrics, stopping.last()));
+
+    let late = LateRouter::default();
+    let peer_router = node.consensus.router().fallback_service(late.router());
+    let listener = bind(config.listen.peer, "peer").await?;
+    tasks.spawn(serve_tls(listener, node.peer_tls(config)?, limits, peer_router, stopping.last()));
+
+    let mut serving = std::pin::pin!(node.open_and_serve(config, limits, &late, &readiness, &stopping));
+    let stopped_early = tokio::select! {
+        outcome = &mut serving => Some(outcome),
+        reason = node.consensus.stopped() => Some(Err(anyhow::anyhow!("consensus has stopped: {reason}"))),
+        () = shutdown::signal() => None,
+    };
+    info!("stopping");
+    stopping.begin();
+    let outcome = match stopped_early {
+        Some(outcome) => outcome,
+        // Requests in flight are finished while consensus still runs.
+        None => serving.await,
+    };
+    node.consensus.shutdown().await;
+    stopping.finish();
+    while tasks.join_next().await.is_some() {}
+    outcome
+}
+
+/// What a node has before its barrier is open.
+struct Node {
+    consensus: Arc<Consensus>,
+    peer_client: Arc<PeerClient>,
+    cache: Arc<KeyCache>,
+    shipper: Arc<Notify>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Node {
+    async fn start(config: &Config) -> anyhow::Result<Self> {
+        let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
+        let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: config.limits.cached_keys }));
+        let shipper = Arc::new(Notify::new());
+        let observer = Arc::new(NodeObserver { cache: Arc::clone(&cache), shipper: Arc::clone(&shipper) });
+        let peer_client = peer_client(config)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let consensus =
+            Consensus::start(consensus_config(config), &storage, Arc::clone(&peer_client), Arc::clone(&clock), observer).await?;
+        Ok(Self { consensus: Arc::new(consensus), peer_client, cache, shipper, clock })
+    }
+
+    fn peer_tls(&self, config: &Config) -> anyhow::Result<Arc<ServerTls>> {
+        let files = IdentityFiles::new(&config.tls.peer_certificate, &config.tls.peer_key);
+        Ok(Arc::new(ServerTls::load(&files, &config.tls.peer_ca, &config.trust_domain, Admission::Peer)?))
+    }
+
+    /// Opens the barrier as soon as the region's keyring is here, then serves clients, operators and peer regions until it is
+    /// told to stop.
+    async fn open_and_serve(
+        &self,
+        config: &Config,
+        limits: AcceptLimits,
+        late: &LateRouter,
+        readiness: &Readable,
+        stopping: &Stopping,
+    ) -> anyhow::Result<()> {
+        let mut stop = stopping.first();
+        let record = tokio::select! {
+            record = self.region_record() => record?,
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
+        let barrier = Arc::new(open_barrier(config, &record)?);
+        let (leads, leadership) = watch::channel(false);
+        let replicator = Arc::new(Replicator::new(
+            ReplicationConfig::default(),
+            Arc::clone(&self.consensus),
+            Arc::clone(&barrier),
+            Arc::clone(&self.peer_client) as Arc<_>,
+            Arc::clone(&self.clock),
+            leadership,
+            Arc::clone(&self.shipper),
+        ));
+        late.set(replicator.router());
+
+        let reservations = Arc::new(Reservations { replicator: Arc::clone(&replicator) });
+        let service_config =
+            ServiceConfig { region: config.region.clone(), partition: record.partition.clone(), clock: Arc::clone(&self.clock) };
+        let service = Service::new(service_config, Arc::clone(&self.consensus), barrier, Arc::clone(&self.cache), reservations);
+        let admin = NodeAdmin {
+            region: config.region.clone(),
+            trust_domain: config.trust_domain.clone(),
+            consensus: Arc::clone(&self.consensus),
+            replicator: Arc::clone(&replicator),
+        };
+        let in_flight = config.limits.requests_in_flight;
+        let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };
+        let router = claviger_api::router(Arc::new(service), Arc::new(admin), &api_limits);
+
+        let files = IdentityFiles::new(&config.tls.api_certificate, &config.tls.api_key);
+        let api_tls = Arc::new(ServerTls::load(&files, &config.tls.api_ca, &config.trust_domain, Admission::Api)?);
+        let api_listener = bind(config.listen.api, "api").await?;
+        let socket = config.admin_socket();
+        let admin_listener = bind_unix(&socket).with_context(|| format!("the admin socket {} cannot be bound", socket.display()))?;
+        let local_operator = Identity::Operator { name: "local".to_owned() };
+
+        readiness.set_open();
+        info!(region = %config.region, node = config.node.id, api = %config.listen.api, peer = %config.listen.peer, "serving");
+        tokio::join!(
+            serve_tls(api_listener, api_tls, limits, router.clone(), stopping.first()),
+            serve_plain(admin_listener, "admin", Some(local_operator), limits, router, stopping.first()),
+            replicator.run(stopping.first()),
+            follow_leadership(&self.consensus, leads, stopping.first()),
+        );
+        Ok(())
+    }
+
+    /// Who the region is: at once on a node that was a member before, with the first entries of the log on a new one.
+    async fn region_record(&self) -> anyhow::Result<RegionRecord> {
+        loop {
+            if let Some(record) = read::region(&self.consensus.tables())? {
+                return Ok(record);
+            }
+            tokio::time::sleep(FOUNDING_POLL).await;
+        }
+    }
+}
+
+fn open_barrier(config: &Config, record: &RegionRecord) -> anyhow::Result<Barrier> {
+    if record.region != config.region || record.trust_domain != config.trust_domain || record.partition != config.partition {
+        bail!(
+            "the region was made as {} of {} in partition {}, the configuration says {} of {} in partition {}",
+            record.region,
+            record.trust_domain,
+            record.partition,
+            config.region,
+            config.trust_domain,
+            config.partition
+        );
+    }
+    let SealConfig::File { path } = &config.seal;
+    let root_key = FileProvider::load(path)?;
+    let keyring = Keyring::unseal(&record.keyring, &root_key)
+        .with_context(|| format!("{} does not open this region's keyring: is it another region's root key?", path.display()))?;
+    Ok(Barrier::new(keyring))
+}
+
+/// Tells the replicator whether this node leads.
+async fn follow_leadership(consensus: &Consensus, leads: watch::Sender<bool>, mut stop: watch::Receiver<bool>) {
+    let mut leadership = consensus.leadership();
+    loop {
+        let is_leader = leadership.borrow_and_update().is_leader;
+        leads.send_if_modified(|held| std::mem::replace(held, is_leader) != is_leader);
+        tokio::select! {
+            changed = leadership.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}
+
+pub(crate) fn consensus_config(config: &Config) -> ConsensusConfig {
+    let millis = Duration::from_millis;
+    ConsensusConfig {
+        node_id: config.node.id,
+        region: config.region.clone(),
+        endpoint: config.node.advertise.clone(),
+        timings: Timings {
+            heartbeat: millis(config.raft.heartbeat_ms),
+            election_min: millis(config.raft.election_timeout_min_ms),
+            election_max: millis(config.raft.election_timeout_max_ms),
+            ..Timings::default()
+        },
+        limits: Limits { snapshot_every_entries: config.raft.snapshot_every_entries, ..Limits::default() },
+    }
+}
+
+pub(crate) fn peer_client(config: &Config) -> anyhow::Result<Arc<PeerClient>> {
+    let files = IdentityFiles::new(&config.tls.peer_certificate, &config.tls.peer_key);
+    Ok(Arc::new(PeerClient::new(ClientTls::peer(&files, &config.tls.peer_ca, &config.trust_domain)?)?))
+}
+
+/// Keeps secrets out of core dumps, swap and other processes' reach, before there are any.
+pub(crate) fn harden(config: &Config) -> anyhow::Result<()> {
+    let allow_core = std::env::var_os(ALLOW_CORE_ENV).is_some();
+    if allow_core {
+        warn!("{ALLOW_CORE_ENV} is set: this process may be dumped; never set it outside tests");
+    }
+    claviger_crypto::secret::harden_process(allow_core)?;
+    claviger_crypto::secret::init()?;
+    if claviger_crypto::secret::swap_is_on() {
+        if config.security.require_no_swap {
+            bail!("this machine has swap and security.require_no_swap is set: switch swap off (swapoff -a)");
+        }
+        warn!("this machine has swap: key material is locked in memory, but request bodies are not; consider swapoff -a");
+    }
+    Ok(())
+}
+
+async fn bind(address: std::net::SocketAddr, listener: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("listen.{listener} = {address} cannot be bound"))
+}
+
+/// Whether the node serves clients.
+#[derive(Clone)]
+struct Readable {
+    consensus: Arc<Consensus>,
+    open: Arc<OnceLock<()>>,
+}
+
+impl Readable {
+    fn set_open(&self) {
+        // It is opened once.
+        let _ = self.open.set(());
+    }
+
+    fn is_ready(&self) -> bool {
+        self.open.get().is_some() && self.consensus.readiness() == Readiness::Ready
+    }
+}
+
+/// Two steps of stopping: clients and shippers first, then, once consensus has ended, what it needed.
+struct Stopping {
+    first: watch::Sender<bool>,
+    last: watch::Sender<bool>,
+}
+
+impl Stopping {
+    fn new() -> Self {
+        Self { first: watch::channel(false).0, last: watch::channel(false).0 }
+    }
+
+    fn first(&self) -> watch::Receiver<bool> {
+        self.first.subscribe()
+    }
+
+    fn last(&self) -> watch::Receiver<bool> {
+        self.last.subscribe()
+    }
+
+    fn begin(&self) {
+        self.first.send_replace(true);
+    }
+
+    fn finish(&self) {
+        self.last.send_replace(true);
+    }
+}
+
+/// Routes of the peer listener that need the barrier: until it is open, callers are told to try again.
+#[derive(Clone, Default)]
+struct LateRouter(Arc<OnceLock<Router>>);
+
+impl LateRouter {
+    fn set(&self, router: Router) {
+        // It is set once, when the barrier opens.
+        let _ = self.0.set(router);
+    }
+
+    fn router(&self) -> Router {
+        let late = self.clone();
+        Router::new().fallback(move |request: Request| late.clone().answer(request))
+    }
+
+    async fn answer(self, request: Request) -> Response {
+        match self.0.get() {
+            Some(router) => router.clone().oneshot(request).await.into_response(),
+            None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+        }
+    }
+}
+
+/// What ReplicateKey needs of the target region, by replication.
+struct Reservations {
+    replicator: Arc<Replicator<Consensus>>,
+}
+
+impl ReplicaReservations for Reservations {
+    fn reserve<'a>(&'a self, target: &'a Region, request: ReservationRequest) -> ReservationFuture<'a> {
+        Box::pin(async move {
+            let ReservationRequest { key_id, account, description, tags, deadline } = request;
+            let reservation = ReplicaReservation { key_id, account, description, tags, deadline };
+            match self.replicator.reserve(target, reservation).await {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(refusal)) => Err(reservation_refused(&refusal)),
+                Err(ReplicationError::UnknownPeer(_)) => Err(ReservationError::UnknownRegion),
+                Err(error) => {
+                    warn!(%target, error = format!("{:#}", anyhow::Error::new(error)), "a reservation could not be made");
+                    Err(ReservationError::Unreachable)
+                }
+            }
+        })
+    }
+}
+
+fn reservation_refused(refusal: &Refusal) -> ReservationError {
+    match refusal {
+        Refusal::AlreadyExists => ReservationError::AlreadyExists,
+        Refusal::TooManyKeys | Refusal::TooManyReservations => ReservationError::LimitExceeded,
+        other => ReservationError::NotAllowed(other.to_string()),
+    }
+}

@@ -1,0 +1,94 @@
+//! Who may say what on the peer listener.
+
+use bytes::Bytes;
+use claviger_state::CommandBody;
+use claviger_types::{ClusterId, NodeInstance};
+use http::StatusCode;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
+use openraft::EntryPayload;
+
+use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
+use crate::testing::{CLUSTER, Cluster, REGION};
+use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, path};
+use crate::{Limits, Region};
+
+const RAFT: [&str; 4] = [path::APPEND, path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER];
+const CLUSTER_PATHS: [&str; 2] = [path::PROPOSE, path::READ_INDEX];
+
+fn vote_of(node: u64) -> Bytes {
+    wire::seal(CLUSTER, &VoteRequest::<TypeConfig>::new(Vote::new(1, node), None)).unwrap()
+}
+
+fn append(entries: Vec<Entry>) -> Bytes {
+    let message = AppendEntriesRequest::<TypeConfig> { vote: Vote::new_committed(9, 9), prev_log_id: None, entries, leader_commit: None };
+    wire::seal(CLUSTER, &message).unwrap()
+}
+
+fn blank(index: u64, term: u64) -> Entry {
+    let leader = openraft::impls::leader_id_adv::LeaderId { term, node_id: 1 };
+    Entry { log_id: LogId::new(leader, index), payload: EntryPayload::Blank }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_nodes_of_this_region_and_cluster_are_heard_and_malformed_messages_change_nothing() {
+    let cluster = Cluster::founded(Limits::default()).await;
+    let before = cluster.node(1).status();
+    let stranger = cluster.pki.client("us-east-1", 9);
+    let newcomer = cluster.pki.client(REGION, 9);
+    let itself = cluster.pki.client(REGION, 1);
+    let propose = wire::seal(CLUSTER, &ProposeRequest { body: CommandBody::Tick, within_ms: 1000 }).unwrap();
+
+    for path in RAFT.into_iter().chain(CLUSTER_PATHS).chain([path::JOIN, path::SNAPSHOT]) {
+        for caller in [&stranger, &itself] {
+            assert_eq!(cluster.post(caller, 1, path, propose.clone()).await, StatusCode::FORBIDDEN, "{path}");
+        }
+    }
+    // A node of the region that is no member may not propose nor read.
+    for (path, body) in [(path::PROPOSE, propose), (path::READ_INDEX, wire::seal(CLUSTER, &ReadIndexRequest).unwrap())] {
+        assert_eq!(cluster.post(&newcomer, 1, path, body).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    for path in RAFT.into_iter().chain([path::JOIN]) {
+        for body in [&[][..], &[1], &[0; 64], &[255; 64]] {
+            assert_eq!(cluster.post(&newcomer, 1, path, Bytes::copy_from_slice(body)).await, StatusCode::BAD_REQUEST, "{path}");
+        }
+    }
+    for body in [&[][..], &[0, 0, 0, 1], &[0, 0, 0, 1, 5], &[255; 64], &[0, 0, 0, 9, 1, 2]] {
+        assert_eq!(cluster.post(&newcomer, 1, path::SNAPSHOT, Bytes::copy_from_slice(body)).await, StatusCode::BAD_REQUEST, "{body:?}");
+    }
+    let other_cluster =
+        wire::seal(ClusterId::from_bytes([3; 16]), &VoteRequest::<TypeConfig>::new(Vote::new(1, 9), None)).unwrap();
+    assert_eq!(cluster.post(&newcomer, 1, path::VOTE, other_cluster).await, StatusCode::FORBIDDEN);
+    // Nobody speaks for another, and no leader sends a log with holes or of later terms than its own.
+    assert_eq!(cluster.post(&newcomer, 1, path::VOTE, vote_of(8)).await, StatusCode::BAD_REQUEST);
+    for entries in [vec![blank(1, 1)], vec![blank(0, 1), blank(2, 1)], vec![blank(0, 2), blank(1, 1)], vec![blank(0, 10)]] {
+        assert_eq!(cluster.post(&newcomer, 1, path::APPEND, append(entries)).await, StatusCode::BAD_REQUEST);
+    }
+    let join = |node, endpoint: &str| {
+        wire::encode(&JoinRequest { node, instance: NodeInstance::from_bytes([9; 16]), endpoint: endpoint.to_owned() }).unwrap()
+    };
+    assert_eq!(cluster.post(&newcomer, 1, path::JOIN, join(8, "https://a:1")).await, StatusCode::FORBIDDEN, "another's id");
+    assert_eq!(cluster.post(&newcomer, 1, path::JOIN, join(9, "http://a:1")).await, StatusCode::BAD_REQUEST);
+    // A body beyond the limit.
+    let large = Bytes::from(vec![1; claviger_types::limits::PEER_BODY_BYTES_MAX + 1]);
+    assert_eq!(cluster.post(&newcomer, 1, path::APPEND, large).await, StatusCode::PAYLOAD_TOO_LARGE);
+
+    cluster.node(1).read().await.unwrap();
+    let after = cluster.node(1).status();
+    assert_eq!((before.term, before.last_log_index, before.voters), (after.term, after.last_log_index, after.voters));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_node_is_not_heard_any_more() {
+    let mut cluster = Cluster::of_three(Limits::default()).await;
+    let removed = cluster.follower().await;
+    cluster.kill(removed).await;
+    let leader = cluster.leader().await;
+    let caller = cluster.pki.client(REGION, removed);
+    assert_eq!(cluster.post(&caller, leader, path::PRE_VOTE, vote_of(removed)).await, StatusCode::OK);
+    cluster.node(leader).remove(removed).await;
+    for path in RAFT.into_iter().chain(CLUSTER_PATHS) {
+        assert_eq!(cluster.post(&caller, leader, path, vote_of(removed)).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    // Neither is it made a voter again.
+    assert_eq!(cluster.node(leader).status().voters.len(), 2);
+}
