@@ -147,7 +147,7 @@ pub(crate) struct LogConfig {
 
 impl Default for LogConfig {
     fn default() -> Self {
-        Self { format: LogFormat::Auto, filter: "info".to_owned() }
+        Self { format: LogFormat::Auto, filter: "info,openraft=warn".to_owned() }
     }
 }
 

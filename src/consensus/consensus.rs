@@ -226,7 +226,7 @@ impl Consensus {
     pub async fn recovered(&self) {
         let mut recovered = self.0.recovered.clone();
         if recovered.wait_for(|recovered| *recovered).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 
@@ -241,7 +241,8 @@ impl Consensus {
     /// Hands the lead over if this node has it and another voter can take it.
     pub async fn hand_over(&self) {
         let status = self.status();
-        let next = status.voters.iter().filter(|voter| voter.id != status.node_id).min_by_key(|voter| voter.lag_entries.unwrap_or(u64::MAX));
+        let next =
+            status.voters.iter().filter(|voter| voter.id != status.node_id).min_by_key(|voter| voter.lag_entries.unwrap_or(u64::MAX));
         let (true, Some(next)) = (self.0.leadership.borrow().is_leader, next) else { return };
         if self.0.raft.trigger().transfer_leader(next.id).await.is_ok() {
             let mut leadership = self.leadership();
@@ -259,8 +260,9 @@ impl Consensus {
         if let Err(error) = inner.raft.shutdown().await {
             warn!(%error, "the consensus engine did not end well");
         }
-        let tasks = std::mem::take(&mut *inner.tasks.lock());
-        drop(tasks);
+        // Until everybody who watches has been told.
+        self.stopped().await;
+        drop(std::mem::take(&mut *inner.tasks.lock()));
         let state = Arc::clone(&inner.state);
         match tokio::task::spawn_blocking(move || state.flush()).await {
             Ok(Ok(())) => {}

@@ -8,8 +8,8 @@ use claviger_types::{ClusterId, Region};
 use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
-use crate::wire::{self, JoinAnswer, JoinRequest, lane, path};
 use crate::JoinError;
+use crate::wire::{self, JoinAnswer, JoinRequest, lane, path};
 
 /// How long one member may take to answer.
 const ASK_WITHIN: Duration = Duration::from_secs(15);
@@ -75,13 +75,7 @@ enum Unanswered {
     Other(String),
 }
 
-async fn ask(
-    client: &PeerClient,
-    region: &Region,
-    member: &str,
-    body: bytes::Bytes,
-    within: Duration,
-) -> Result<JoinAnswer, Unanswered> {
+async fn ask(client: &PeerClient, region: &Region, member: &str, body: bytes::Bytes, within: Duration) -> Result<JoinAnswer, Unanswered> {
     let response = client
         .post(member, &Expect::Region(region.clone()), lane::CONTROL, path::JOIN, body, within)
         .await

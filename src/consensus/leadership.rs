@@ -2,6 +2,7 @@
 
 use claviger_types::{NodeId, NodeInstance};
 use openraft::async_runtime::watch::WatchReceiver;
+use openraft::errors::Fatal;
 use openraft::{RaftMetrics, ServerState};
 use tokio::sync::watch;
 use tracing::{error, info};
@@ -128,7 +129,12 @@ fn lag(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> Option<u64> {
 }
 
 /// Publishes who leads, the gauges, and why the engine stopped if it did; ends with the engine.
-pub(crate) async fn follow(raft: Raft, applied: AppliedIndex, leadership: watch::Sender<Leadership>, stopped: watch::Sender<Option<String>>) {
+pub(crate) async fn follow(
+    raft: Raft,
+    applied: AppliedIndex,
+    leadership: watch::Sender<Leadership>,
+    stopped: watch::Sender<Option<String>>,
+) {
     let term = metrics::gauge!("claviger_raft_term");
     let is_leader = metrics::gauge!("claviger_raft_is_leader");
     let leader = metrics::gauge!("claviger_raft_leader");
@@ -154,14 +160,17 @@ pub(crate) async fn follow(raft: Raft, applied: AppliedIndex, leadership: watch:
         applied_index.set(as_gauge(applied.get().unwrap_or(0)));
         last_log_index.set(as_gauge(last_log.unwrap_or(0)));
         let ended = match running {
-            Err(fatal) => Some(fatal.to_string()),
-            Ok(()) => metrics.changed().await.is_err().then(|| "the consensus engine is gone".to_owned()),
+            Err(fatal) => Some(fatal),
+            Ok(()) => metrics.changed().await.is_err().then_some(Fatal::Stopped),
         };
-        if let Some(reason) = ended {
-            error!(%reason, "consensus has stopped");
+        if let Some(fatal) = ended {
+            match fatal {
+                Fatal::Stopped => info!("consensus was shut down"),
+                _ => error!(%fatal, "consensus has stopped"),
+            }
             leadership.send_replace(Leadership { leader: None, is_leader: false, ..now });
             is_leader.set(0.0);
-            stopped.send_replace(Some(reason));
+            stopped.send_replace(Some(fatal.to_string()));
             return;
         }
     }

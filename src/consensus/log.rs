@@ -137,8 +137,8 @@ impl Iterator for Pieces {
         }
         match self.log.read(self.next..self.end, APPEND_BYTES_MAX) {
             Ok(entries) => {
-                self.ended = entries.is_empty();
-                self.next += entries.len() as u64;
+                // It may begin later than asked for, or be empty: whoever applies it minds that.
+                self.next = entries.last().map_or(self.end, |last| last.log_id.index() + 1);
                 self.read = entries.into_iter();
                 self.read.next().map(Ok)
             }
@@ -189,10 +189,7 @@ impl RaftLogStorage<TypeConfig> for Log {
     {
         let entries: Vec<(u64, Vec<u8>)> =
             entries.into_iter().map(|entry| Ok((entry.log_id.index(), encode(&entry)?))).collect::<io::Result<_>>()?;
-        self.store.append(
-            entries,
-            Box::new(move |outcome| callback.io_completed(outcome.map_err(|e| fault("append to the log", &e)))),
-        );
+        self.store.append(entries, Box::new(move |outcome| callback.io_completed(outcome.map_err(|e| fault("append to the log", &e)))));
         Ok(())
     }
 

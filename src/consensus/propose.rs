@@ -17,7 +17,7 @@ use tracing::debug;
 
 use crate::config::{COMMAND_BYTES_MAX, ConsensusConfig};
 use crate::leadership::Leadership;
-use crate::peers::{Peers, Target};
+use crate::peers::{CallError, Peers, Target};
 use crate::raft_types::{Proposed, Raft, TypeConfig};
 use crate::wire::{ProposeAnswer, ProposeRequest, lane, path};
 use crate::{ProposeError, Unavailable};
@@ -107,7 +107,10 @@ impl Proposer {
                 return Err(Unavailable.into());
             }
             tokio::select! {
-                _ = leadership.changed() => {}
+                changed = leadership.changed() => if changed.is_err() {
+                    // The engine has gone, and nothing changes any more.
+                    return Err(if perhaps_proposed { ProposeError::Unknown } else { Unavailable.into() });
+                },
                 () = sleep(PAUSE) => {}
             }
         }
@@ -152,10 +155,15 @@ impl Proposer {
     }
 
     async fn forward(&self, leader: NodeId, request: &mut ProposeRequest, within: Duration) -> Attempt {
-        let endpoint = self.raft.server_metrics().borrow_watched().membership_config.membership().get_node(&leader).map(|node| node.endpoint.clone());
+        let endpoint =
+            self.raft.server_metrics().borrow_watched().membership_config.membership().get_node(&leader).map(|node| node.endpoint.clone());
         let Some(endpoint) = endpoint else { return Attempt::NotProposed(None) };
         request.within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        let Ok(sealed) = self.peers.seal(request) else { return Attempt::TooLarge };
+        let sealed = match self.peers.seal(request) {
+            Ok(sealed) => sealed,
+            Err(CallError::Encode(_)) => return Attempt::TooLarge,
+            Err(_) => return Attempt::NotProposed(None),
+        };
         let _room = match self.room(sealed.len()) {
             Ok(room) => room,
             Err(attempt) => return attempt,
@@ -190,7 +198,7 @@ impl Proposer {
 /// Until a later term has a leader.
 async fn superseded(mut leadership: watch::Receiver<Leadership>, term: u64) {
     if leadership.wait_for(|now| now.term > term && now.leader.is_some()).await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

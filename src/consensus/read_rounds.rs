@@ -75,7 +75,7 @@ impl ReadSource for ReadRounds {
             }
         };
         if changed.await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

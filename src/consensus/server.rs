@@ -152,7 +152,10 @@ fn check_entries(message: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refus
     let mut last = message.prev_log_id;
     for entry in &message.entries {
         let follows = match &last {
-            Some(last) => last.index().checked_add(1) == Some(entry.log_id.index()) && last.committed_leader_id() <= entry.log_id.committed_leader_id(),
+            Some(last) => {
+                last.index().checked_add(1) == Some(entry.log_id.index())
+                    && last.committed_leader_id() <= entry.log_id.committed_leader_id()
+            }
             None => entry.log_id.index() == 0,
         };
         if !follows || entry.log_id.committed_leader_id() > leader {

@@ -103,11 +103,7 @@ fn chunks(snapshot: SnapshotDir) -> impl Stream<Item = io::Result<Bytes>> + Send
 }
 
 /// Takes a snapshot from the leader and installs it.
-pub(crate) async fn receive(
-    State(inner): State<Arc<Inner>>,
-    caller: Option<Extension<Peer>>,
-    body: Body,
-) -> Result<Response, Refused> {
+pub(crate) async fn receive(State(inner): State<Arc<Inner>>, caller: Option<Extension<Peer>>, body: Body) -> Result<Response, Refused> {
     let from = inner.raft_caller(caller)?;
     // One at a time: each may fill the disk.
     let Ok(_turn) = inner.receiving.try_acquire() else { return Err(Refused::Unavailable) };

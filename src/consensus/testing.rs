@@ -19,7 +19,9 @@ use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient
 use claviger_types::{
     AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Sealed, SystemClock, TrustDomain,
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
+};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -118,14 +120,7 @@ impl Cluster {
     pub(crate) fn new(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let timings = Timings { hold: Duration::from_secs(6), ..Timings::default() };
-        Self {
-            pki: Pki::new(dir.path().join("pki")),
-            nodes: BTreeMap::new(),
-            addresses: BTreeMap::new(),
-            timings,
-            limits,
-            dir,
-        }
+        Self { pki: Pki::new(dir.path().join("pki")), nodes: BTreeMap::new(), addresses: BTreeMap::new(), timings, limits, dir }
     }
 
     /// A founded region of one node.
@@ -274,10 +269,7 @@ impl Cluster {
 
     /// Keys that a node shows after a linearizable read.
     pub(crate) async fn keys_at(&self, id: NodeId) -> u64 {
-        within("a read", async {
-            while self.node(id).read().await.is_err() {}
-        })
-        .await;
+        within("a read", async { while self.node(id).read().await.is_err() {} }).await;
         key_count(&*self.node(id).tables())
     }
 

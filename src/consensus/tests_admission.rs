@@ -4,8 +4,8 @@ use bytes::Bytes;
 use claviger_state::CommandBody;
 use claviger_types::{ClusterId, NodeInstance};
 use http::StatusCode;
-use openraft::raft::{AppendEntriesRequest, VoteRequest};
 use openraft::EntryPayload;
+use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 use crate::testing::{CLUSTER, Cluster, REGION};
@@ -55,8 +55,7 @@ async fn only_nodes_of_this_region_and_cluster_are_heard_and_malformed_messages_
     for body in [&[][..], &[0, 0, 0, 1], &[0, 0, 0, 1, 5], &[255; 64], &[0, 0, 0, 9, 1, 2]] {
         assert_eq!(cluster.post(&newcomer, 1, path::SNAPSHOT, Bytes::copy_from_slice(body)).await, StatusCode::BAD_REQUEST, "{body:?}");
     }
-    let other_cluster =
-        wire::seal(ClusterId::from_bytes([3; 16]), &VoteRequest::<TypeConfig>::new(Vote::new(1, 9), None)).unwrap();
+    let other_cluster = wire::seal(ClusterId::from_bytes([3; 16]), &VoteRequest::<TypeConfig>::new(Vote::new(1, 9), None)).unwrap();
     assert_eq!(cluster.post(&newcomer, 1, path::VOTE, other_cluster).await, StatusCode::FORBIDDEN);
     // Nobody speaks for another, and no leader sends a log with holes or of later terms than its own.
     assert_eq!(cluster.post(&newcomer, 1, path::VOTE, vote_of(8)).await, StatusCode::BAD_REQUEST);

@@ -163,6 +163,47 @@ async fn reads_are_linearizable_on_every_node_under_concurrent_writes() {
     }
 }
 
+/// Commands with an invocation are tried again inside: a caller notices the loss of a leader by the time it takes.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_under_way_when_the_leader_dies_happens_once_and_is_seen_by_every_later_read() {
+    const WRITES: u64 = 120;
+    let mut cluster = Cluster::of_three(FEW_ENTRIES).await;
+    let leader = cluster.leader().await;
+    let survivors: Vec<_> = cluster.nodes.keys().copied().filter(|id| *id != leader).collect();
+    let acknowledged = Arc::new(AtomicU64::new(0));
+    let (mut writers, mut readers) = (Vec::new(), Vec::new());
+    for (number, id) in survivors.iter().cycle().take(8).enumerate() {
+        let (consensus, acknowledged) = (cluster.node(*id).clone(), Arc::clone(&acknowledged));
+        writers.push(tokio::spawn(async move {
+            for key in 0..WRITES {
+                consensus.propose(create_key(number as u64 * WRITES + key)).await.unwrap().unwrap();
+                acknowledged.fetch_add(1, Ordering::SeqCst);
+            }
+        }));
+    }
+    for id in &survivors {
+        let (consensus, acknowledged) = (cluster.node(*id).clone(), Arc::clone(&acknowledged));
+        readers.push(tokio::spawn(async move {
+            let mut seen = 0;
+            while seen < 8 * WRITES {
+                let before = acknowledged.load(Ordering::SeqCst);
+                consensus.read().await.unwrap();
+                seen = key_count(&*consensus.tables());
+                assert!(seen >= before, "{before} were acknowledged before the read, which saw {seen}");
+            }
+        }));
+    }
+    cluster.until("writes under way", |_| acknowledged.load(Ordering::SeqCst) > 100).await;
+    cluster.kill(leader).await;
+    for task in writers.into_iter().chain(readers) {
+        within("a writer or reader", task).await.unwrap();
+    }
+    cluster.start(leader).await;
+    for id in [1, 2, 3] {
+        assert_eq!(cluster.keys_at(id).await, 8 * WRITES);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_cut_off_refuses_at_once_until_it_hears_from_a_leader() {
     let mut cluster = Cluster::of_three(Limits::default()).await;

@@ -47,7 +47,7 @@ impl ReadSource for Script {
     }
 
     async fn changed(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

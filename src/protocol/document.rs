@@ -179,6 +179,12 @@ impl SharedDoc {
         if self.material_ids().len() != self.materials.len() {
             return Err(DocumentError::RepeatedMaterial);
         }
+        let imported = match self.origin {
+            Origin::AwsKms => false,
+        };
+        if !imported && self.materials.iter().any(|material| material.state == MaterialState::Discarded) {
+            return Err(DocumentError::DiscardedMaterial);
+        }
         if self.members.values().any(|member| member.since > self.version || member.born > member.since) {
             return Err(DocumentError::MemberFromTheFuture);
         }

@@ -15,6 +15,9 @@ pub enum DocumentError {
     /// A material is named twice.
     #[error("a material is named twice")]
     RepeatedMaterial,
+    /// Generated material is discarded (rule 2: imported keys alone have such).
+    #[error("a material that was not imported is discarded")]
+    DiscardedMaterial,
     /// A member's `since` or `born` is later than it can be.
     #[error("a member is younger than the document")]
     MemberFromTheFuture,

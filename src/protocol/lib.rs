@@ -10,6 +10,8 @@ mod document;
 mod error;
 mod membership;
 mod status;
+#[cfg(test)]
+mod tests;
 mod version;
 
 pub use accept::{Accepted, Held, accept};

@@ -39,7 +39,7 @@ impl SharedDoc {
     /// Rule 4: `Creating` or `Detached` becomes `Active` by a status not older than its `since` that names every material.
     /// Rule 10, last sentence: a member found that the document lacks is added `Detached`.
     pub fn receive_status(&self, me: &Author, status: &StatusRecord) -> Option<Self> {
-        if !self.is_owned_by(me) || status.key_id != self.key_id || status.region == me.region {
+        if !self.key_id.is_multi_region() || !self.is_owned_by(me) || status.key_id != self.key_id || status.region == me.region {
             return None;
         }
         if status.presence == Presence::Gone || status.greatest_epoch > self.version.epoch {

@@ -31,7 +31,10 @@ impl<R: Region> Core<R> {
     }
 
     /// Runs CPU work, or many reads, where it holds up nobody.
-    pub(crate) async fn blocking<T: Send + 'static>(self: &Arc<Self>, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, ReplicationError> {
+    pub(crate) async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, ReplicationError> {
         let core = Arc::clone(self);
         tokio::task::spawn_blocking(move || work(&core)).await.map_err(|_| ReplicationError::Interrupted)
     }

@@ -148,7 +148,9 @@ mod tests {
         for good in ["https://localhost:1", "https://10.0.0.1:7443", "https://[::1]:7443", "https://a-b.example:65535"] {
             check(good).unwrap();
         }
-        for bad in ["", "localhost:1", "http://a:1", "https://a", "https://a:0", "https://a:65536", "https://:1", "https://a b:1", "https://a:1/x"] {
+        for bad in
+            ["", "localhost:1", "http://a:1", "https://a", "https://a:0", "https://a:65536", "https://:1", "https://a b:1", "https://a:1/x"]
+        {
             assert!(matches!(check(bad), Err(ReplicationError::Endpoint(_))), "{bad}");
         }
         assert!(matches!(check_endpoints(&region, &[]), Err(ReplicationError::NoEndpoint(_))));

@@ -17,7 +17,7 @@ use crate::core::Core;
 use crate::numbers::gauge_lag;
 use crate::peers::lag_of;
 use crate::sealing::Sealing;
-use crate::shipper::Shipper;
+use crate::shipper::{Kind, Shipper};
 use crate::transport::with_sources;
 use crate::{ReplicationConfig, ReplicationError, Transport, receiver, reservations};
 
@@ -69,7 +69,7 @@ impl<R: Region> Replicator<R> {
         }
     }
 
-    /// A shipper for each peer, the care for reservations, and the gauges. Dropping this future ends all of it.
+    /// The shippers of each peer, the care for reservations, and the gauges. Dropping this future ends all of it.
     async fn lead(&self) {
         let config = &self.core.config;
         let (waker, woken) = watch::channel(0_u64);
@@ -83,7 +83,9 @@ impl<R: Region> Replicator<R> {
                 () = self.wake.notified() => {}
                 _ = rescan.tick() => match self.look_at_peers(&mut shipped_to) {
                     Ok(new) => for peer in new {
-                        tasks.spawn(Shipper::new(Arc::clone(&self.core), peer, woken.clone()).run());
+                        for kind in [Kind::Documents, Kind::Statuses] {
+                            tasks.spawn(Shipper::new(Arc::clone(&self.core), peer.clone(), kind, woken.clone()).run());
+                        }
                     },
                     Err(error) => tracing::error!(error = %with_sources(&error), "replication cannot read its peers"),
                 },

@@ -27,7 +27,6 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use claviger_consensus::Region;
 pub use cache::{CacheLimits, KeyCache};
 /// What a [`Service`] serves, under a name for the edge, which sees nothing else of consensus.
 pub use claviger_consensus::Region as ServedRegion;

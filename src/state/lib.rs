@@ -4,12 +4,20 @@
 //! arrive inside commands, so every node of a region computes the same. Business rules are checked here and nowhere
 //! else, so concurrent requests cannot race them. This crate does no I/O, reads no clock and holds no secret in clear.
 
+// The generator of random commands is shared with the tests of storage, so it names this crate from outside.
+#[cfg(test)]
+extern crate self as claviger_state;
+
 mod apply;
 mod command;
 mod error;
+#[cfg(test)]
+mod golden;
 mod memory;
 mod outcome;
 mod overlay;
+#[cfg(test)]
+mod random_commands;
 pub mod read;
 mod record;
 mod tables;

@@ -67,9 +67,10 @@ class Node:
 
 
 def alive(pid):
-    """Whether a process runs; one that has ended but was not waited for does not."""
+    """Whether a process holds anything yet: its first thread can be a zombie while others still end."""
     try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        state = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except FileNotFoundError:
         return False
 

@@ -141,7 +141,7 @@ def test_what_is_not_there_says_so(deployment):
     refused(lambda: kms.create_grant(KeyId=key_id, GranteePrincipal="x", Operations=["Encrypt"]), "UnknownOperationException")
     unsupported = {
         "Policy": lambda: kms.create_key(Policy="{}"),
-        "KeySpec": lambda: kms.create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY"),
+        "KeySpec": lambda: kms.create_key(KeySpec="RSA_2048"),
         "Origin": lambda: kms.create_key(Origin="EXTERNAL"),
         "DryRun": lambda: kms.encrypt(KeyId=key_id, Plaintext=b"x", DryRun=True),
         "GrantTokens": lambda: kms.encrypt(KeyId=key_id, Plaintext=b"x", GrantTokens=["t"]),

@@ -2,5 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod at_rest;
+mod convergence;
+mod harness;
 mod layers;
+mod lifecycle;
 mod tree;

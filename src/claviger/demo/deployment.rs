@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use claviger_crypto::random;
 use claviger_operator::{admin, pki};
 use claviger_shapes::admin::AddPeer;
 use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
@@ -18,6 +19,8 @@ use super::progress::Progress;
 
 pub(super) const TRUST_DOMAIN: &str = "demo.claviger.internal";
 const START_PATIENCE: Duration = Duration::from_secs(60);
+/// Where free ports are looked for.
+const LISTEN_PORTS: std::ops::Range<u16> = 10_000..30_000;
 const POLL: Duration = Duration::from_millis(25);
 
 /// A principal of the demo.
@@ -239,9 +242,12 @@ fn ports(base: u16, count: usize) -> anyhow::Result<Vec<u16>> {
         ensure!(last <= usize::from(u16::MAX), "--port-base {base} leaves no room for {count} ports");
         return Ok((base..).take(count).collect());
     }
-    // All are held at once, so that no two are the same.
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    Ok(held.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect::<Result<_, _>>()?)
+    // Below the range from which outgoing connections take theirs: a node that is down must find its ports free again.
+    let first = LISTEN_PORTS.start + u16::from_be_bytes(random::bytes()?) % (LISTEN_PORTS.end - LISTEN_PORTS.start);
+    let candidates = (first..LISTEN_PORTS.end).chain(LISTEN_PORTS.start..first);
+    let free: Vec<u16> = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(count).collect();
+    ensure!(free.len() == count, "there are no {count} free ports from {} to {}", LISTEN_PORTS.start, LISTEN_PORTS.end);
+    Ok(free)
 }
 
 fn config_of(node: &NodeProcess) -> String {

@@ -15,7 +15,7 @@ use claviger_state::{CommandBody, DocumentRefusal, ReceiveDocuments, ReceivedDoc
 use claviger_tls::Peer;
 use claviger_types::{KeyId, encoding};
 
-use super::{Admitted, Receiver, ReceiveError};
+use super::{Admitted, ReceiveError, Receiver};
 use crate::ReplicationError;
 use crate::config::MESSAGE_KEYS_MAX;
 use crate::core::Core;

@@ -46,7 +46,8 @@ impl ReceiveError {
         match self {
             Self::NotANode | Self::UnknownPeer => StatusCode::FORBIDDEN,
             Self::WrongLife | Self::Refused(_) => StatusCode::CONFLICT,
-            Self::Body | Self::Decode(_) | Self::Malformed(_) | Self::Batch(_) => StatusCode::BAD_REQUEST,
+            Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Decode(_) | Self::Malformed(_) | Self::Batch(_) => StatusCode::BAD_REQUEST,
             Self::Busy | Self::NotFounded | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) | Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }

@@ -133,12 +133,15 @@ impl<R: Region> Receiver<R> {
 
     /// Admits the sender, waits for a turn, and reads the body.
     async fn take(&self, source: &Peer, body: Body) -> Result<(Admitted<R::Tables>, SemaphorePermit<'_>, Bytes), ReceiveError> {
-        // Before the body: a stranger costs a lookup and no memory.
-        self.admit(source).await?;
+        // Before the body: a stranger costs a lookup and no memory. Only one who may have been admitted lately, elsewhere
+        // in the region, is worth the read gate.
+        if read::peer(&self.core.region.tables(), source_region(source)?)?.is_none() {
+            self.admit(source).await?;
+        }
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
         let turn = turn.map_err(|_| ReceiveError::Busy)?.map_err(|_| ReceiveError::Busy)?;
         let body = axum::body::to_bytes(body, RECORD_BYTES_MAX).await.map_err(|_| ReceiveError::Body)?;
-        // Again: reading may have taken long, and what is read below must not be older than the message.
+        // Behind the gate, and after the body: what is read from here on is not older than the message.
         Ok((self.admit(source).await?, turn, body))
     }
 

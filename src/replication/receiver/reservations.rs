@@ -8,7 +8,7 @@ use claviger_tls::Peer;
 use claviger_types::Timestamp;
 use claviger_types::limits::{DESCRIPTION_CHARS_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_PER_KEY_MAX};
 
-use super::{Receiver, ReceiveError};
+use super::{ReceiveError, Receiver};
 use crate::config::MESSAGE_KEYS_MAX;
 use crate::message::{RegionLife, ReservationFate, ReservationQuestion, ReserveRequest};
 
@@ -50,7 +50,7 @@ fn fate(
     log_time: Timestamp,
     question: &ReservationQuestion,
 ) -> Result<ReservationFate, StateError> {
-    if log_time <= question.deadline {
+    if log_time < question.deadline {
         return Ok(ReservationFate::Stays);
     }
     let Some(key) = read::key(tables, &question.key_id)? else { return Ok(ReservationFate::NeverComes) };

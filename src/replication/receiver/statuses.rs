@@ -8,7 +8,7 @@ use claviger_tls::Peer;
 use claviger_types::KeyId;
 use claviger_types::limits::MATERIALS_PER_KEY_MAX;
 
-use super::{Receiver, ReceiveError};
+use super::{ReceiveError, Receiver};
 use crate::ReplicationError;
 use crate::config::MESSAGE_KEYS_MAX;
 use crate::message::RegionLife;

@@ -1,103 +1,105 @@
-//! From the dirty set to messages: what one peer is owed next, read, opened, wrapped and signed. Runs on the blocking pool.
+//! From the dirty set to a message: what one peer is owed next, read, opened, wrapped and signed. Runs on the blocking pool.
 
 use bytes::Bytes;
 use claviger_barrier::BarrierError;
 use claviger_consensus::Region;
 use claviger_crypto::Secret32;
 use claviger_crypto::wrap::{BATCH_SECRETS_MAX, BatchHeader, BatchRoute, seal_batch};
-use claviger_protocol::{DOCUMENT_SCHEMA, MaterialState, StatusRecord, Version};
-use claviger_state::{KeyRecord, PeerRecord, RegionRecord, Tables, read};
+use claviger_protocol::{DOCUMENT_SCHEMA, MaterialState, StatusRecord};
+use claviger_state::{KeyRecord, PeerRecord, RegionRecord, StateError, Tables, read};
 use claviger_types::encoding;
 use claviger_types::{KeyId, MaterialId, Region as RegionName, Sealed};
 use tokio::time::Instant;
 
 use super::sent::{Age, Sent};
+use super::{Kind, What};
+use crate::ReplicationError;
 use crate::core::{Core, known_peer, own_region};
 use crate::message::{self, Message, Parcel, RegionLife};
 use crate::sealing::crypto_keys;
 use crate::transport::with_sources;
-use crate::{ReplicationConfig, ReplicationError};
 
-/// Bytes that a parcel or a status adds besides its document and its material ids.
-const FRAME_BYTES: usize = 32;
+/// Bytes that a parcel adds to its document and its material ids, and that a status has besides its material ids.
+const PARCEL_BYTES: usize = 32;
+const STATUS_BYTES: usize = 256;
 const MATERIAL_ID_BYTES: usize = 33;
+/// Entries listed at once beyond those that the sweep has passed.
+const STRETCH_MAX: usize = 65_536;
 
-/// What the shipper remembers of a peer.
-pub(super) struct Memory {
-    pub(super) documents: Sent<Version>,
-    pub(super) statuses: Sent<u64>,
-}
-
-impl Memory {
-    pub(super) fn new(config: &ReplicationConfig) -> Self {
-        Self { documents: Sent::new(config.unconfirmed_max), statuses: Sent::new(config.unconfirmed_max) }
-    }
-}
+type SealedMaterials = Vec<(MaterialId, Sealed)>;
 
 /// How far a sweep through the dirty set has come.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor {
     /// The last entry that was dealt with.
     at: Option<Age>,
     /// How many dirty entries lie before it: the dirty set can only be read from its oldest entry on.
     passed: usize,
+    /// How many more to list. Doubles while there is nothing to take, so that a sweep over many entries that others
+    /// deal with costs in proportion to their number.
+    stretch: usize,
+}
+
+impl Cursor {
+    pub(super) const fn start(batch_keys_max: usize) -> Self {
+        Self { at: None, passed: 0, stretch: batch_keys_max }
+    }
 }
 
 /// Why gathering stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// A message is full; there is more.
-    Full,
+    /// A message is full, or there is more to list.
+    More,
     /// Too much waits for confirmation.
     Unconfirmed,
     /// The sweep has seen every entry.
     End,
 }
 
-/// A message with what is in it.
-pub(super) struct Outgoing<V> {
-    pub(super) body: Bytes,
-    pub(super) contents: Vec<(Age, V)>,
-}
-
-/// The next messages to one peer.
+/// The next message to one peer.
 pub(super) struct Load {
-    pub(super) documents: Option<Outgoing<Version>>,
-    pub(super) statuses: Option<Outgoing<u64>>,
+    /// With what is in it.
+    pub(super) message: Option<(Bytes, Vec<(Age, What)>)>,
     pub(super) endpoints: Vec<String>,
     pub(super) cursor: Cursor,
     pub(super) stop: Stop,
 }
 
-/// Collects what `peer` is owed after `cursor`, notes it in `memory`, and makes messages of it.
+/// Collects what `peer` is owed of `kind` after `cursor`, notes it in `sent`, and makes a message of it.
 pub(super) fn gather<R: Region>(
     core: &Core<R>,
     peer: &RegionName,
+    kind: Kind,
     mut cursor: Cursor,
-    memory: &mut Memory,
+    sent: &mut Sent<What>,
     number: u64,
 ) -> Result<Load, ReplicationError> {
     let tables = core.region.tables();
-    let most = cursor.passed + core.config.batch_keys_max;
+    let most = cursor.passed + cursor.stretch;
     let entries = read::dirty(&tables, peer, most)?;
-    let ages: Vec<Age> = entries.iter().map(|(key_id, entry)| (entry.since, *key_id)).collect();
     let all_listed = entries.len() < most;
-    let listed = entries.iter().map(|(key_id, _)| *key_id).collect();
-    let up_to = if all_listed { None } else { ages.last().copied() };
-    memory.documents.keep_listed(&listed, up_to);
-    memory.statuses.keep_listed(&listed, up_to);
+    let ages: Vec<Age> = entries.iter().map(|(key_id, entry)| (entry.since, *key_id)).collect();
+    sent.keep_listed(&ages.iter().map(|age| age.1).collect(), if all_listed { None } else { ages.last().copied() });
 
-    let mut gathering = Gathering::new(core, &tables, peer, memory)?;
+    let mut gathering = Gathering::new(core, &tables, peer, sent)?;
     cursor.passed = cursor.at.map_or(0, |at| ages.partition_point(|age| *age <= at));
-    let mut stop = if all_listed { Stop::End } else { Stop::Full };
+    let mut stop = if all_listed { Stop::End } else { Stop::More };
     for (index, (_, entry)) in entries.iter().enumerate().skip(cursor.passed) {
-        if let Some(stopped) = gathering.take(ages[index], entry.document, entry.status)? {
+        let stopped = match kind {
+            Kind::Documents if entry.document => gathering.take_document(ages[index])?,
+            Kind::Statuses if entry.status => gathering.take_status(ages[index])?,
+            Kind::Documents | Kind::Statuses => None,
+        };
+        if let Some(stopped) = stopped {
             stop = stopped;
             break;
         }
-        cursor = Cursor { at: Some(ages[index]), passed: index + 1 };
+        (cursor.at, cursor.passed) = (Some(ages[index]), index + 1);
     }
-    gathering.finish(number, cursor, stop)
+    let idle = gathering.contents.is_empty();
+    cursor.stretch = if idle { (cursor.stretch * 2).min(STRETCH_MAX) } else { core.config.batch_keys_max };
+    gathering.finish(kind, number, cursor, stop)
 }
 
 struct Gathering<'a, R, T> {
@@ -105,21 +107,19 @@ struct Gathering<'a, R, T> {
     tables: &'a T,
     me: RegionRecord,
     peer: PeerRecord,
-    memory: &'a mut Memory,
+    sent: &'a mut Sent<What>,
     now: Instant,
-    /// Documents that may still be sent before the peer confirms some.
+    /// Keys that may still be added to those which wait for the peer's confirmation.
     room: usize,
+    contents: Vec<(Age, What)>,
+    bytes: usize,
     parcels: Vec<Parcel>,
     secrets: Vec<Secret32>,
-    documents: Vec<(Age, Version)>,
-    documents_bytes: usize,
     statuses: Vec<StatusRecord>,
-    status_ages: Vec<(Age, u64)>,
-    statuses_bytes: usize,
 }
 
 impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
-    fn new(core: &'a Core<R>, tables: &'a T, peer: &RegionName, memory: &'a mut Memory) -> Result<Self, ReplicationError> {
+    fn new(core: &'a Core<R>, tables: &'a T, peer: &RegionName, sent: &'a mut Sent<What>) -> Result<Self, ReplicationError> {
         let now = Instant::now();
         Ok(Self {
             core,
@@ -127,80 +127,78 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
             me: own_region(tables)?,
             peer: known_peer(tables, peer)?,
             now,
-            room: core.config.unconfirmed_max.saturating_sub(memory.documents.awaiting(now)),
-            memory,
+            room: core.config.unconfirmed_max.saturating_sub(sent.awaiting(now)),
+            sent,
+            contents: Vec::new(),
+            bytes: 0,
             parcels: Vec::new(),
             secrets: Vec::new(),
-            documents: Vec::new(),
-            documents_bytes: 0,
             statuses: Vec::new(),
-            status_ages: Vec::new(),
-            statuses_bytes: 0,
         })
     }
 
-    /// Takes one dirty entry; `Some` when it has to wait for the next message.
-    fn take(&mut self, age: Age, document: bool, status: bool) -> Result<Option<Stop>, ReplicationError> {
-        // Materials make statuses of different sizes: the one that fills the message is its last.
-        let full = self.documents.len() >= self.core.config.batch_keys_max
-            || self.statuses.len() >= self.core.config.batch_keys_max
-            || self.statuses_bytes >= self.core.config.batch_bytes_max;
-        if full {
-            return Ok(Some(Stop::Full));
+    /// Whether a key with `bytes` and `secrets` has to wait. A message takes at least one of whatever size.
+    fn is_full(&mut self, key_id: &KeyId, bytes: usize, secrets: usize) -> Option<Stop> {
+        let config = &self.core.config;
+        let fits = self.contents.len() < config.batch_keys_max
+            && self.bytes + bytes <= config.batch_bytes_max
+            && self.secrets.len() + secrets <= BATCH_SECRETS_MAX;
+        if !fits && !self.contents.is_empty() {
+            return Some(Stop::More);
         }
-        let Some(key) = read::key(self.tables, &age.1)? else { return Ok(None) };
-        // The document first: it is what may not fit, and then the entry comes again as a whole.
-        if document
-            && key.document.primary() == &self.me.region
-            && !self.memory.documents.holds(&age.1, &key.document.version, self.now)
-            && let Some(stop) = self.take_document(age, &key)?
-        {
-            return Ok(Some(stop));
-        }
-        if status && !self.memory.statuses.holds(&age.1, &key.status_revision, self.now) {
-            self.take_status(age, &key)?;
-        }
-        Ok(None)
-    }
-
-    fn take_document(&mut self, age: Age, key: &KeyRecord) -> Result<Option<Stop>, ReplicationError> {
-        if self.room == 0 {
-            return Ok(Some(Stop::Unconfirmed));
-        }
-        let document = encoding::encode(DOCUMENT_SCHEMA, &key.document).map_err(ReplicationError::Encode)?;
-        // What another life of the peer named is void.
-        let status = read::status(self.tables, &age.1, &self.peer.region)?.filter(|status| status.incarnation == self.peer.incarnation);
-        let mut wanted = Vec::new();
-        for material in key.document.materials.iter().filter(|material| material.state != MaterialState::Discarded) {
-            if status.as_ref().is_none_or(|status| !status.materials.contains(&material.id))
-                // A primary holds all that its document names; if it did not, the peer would say what it lacks.
-                && let Some(record) = read::material(self.tables, &age.1, &material.id)?
-            {
-                wanted.push((material.id, record.sealed));
+        // What takes the place of something older that nobody will confirm any more needs no room.
+        if !self.sent.awaits(key_id, self.now) {
+            match self.room.checked_sub(1) {
+                Some(room) => self.room = room,
+                None => return Some(Stop::Unconfirmed),
             }
         }
-        let id_secret = status.is_none().then_some(&key.id_secret);
-        let bytes = document.len() + wanted.len() * MATERIAL_ID_BYTES + FRAME_BYTES;
-        let secrets = wanted.len() + usize::from(id_secret.is_some());
-        let fits = self.documents_bytes + bytes <= self.core.config.batch_bytes_max && self.secrets.len() + secrets <= BATCH_SECRETS_MAX;
-        if !fits && !self.documents.is_empty() {
-            return Ok(Some(Stop::Full));
+        None
+    }
+
+    /// Takes the document of a dirty entry, if it is to be sent now; `Some` when it has to wait for the next message.
+    fn take_document(&mut self, age: Age) -> Result<Option<Stop>, ReplicationError> {
+        let Some(key) = read::key(self.tables, &age.1)? else { return Ok(None) };
+        let what = What::Document(key.document.version.clone());
+        if key.document.primary() != &self.me.region || self.sent.holds(&age.1, &what, self.now) {
+            return Ok(None);
         }
-        match self.open_secrets(&age.1, id_secret, &wanted) {
+        let document = encoding::encode(DOCUMENT_SCHEMA, &key.document).map_err(ReplicationError::Encode)?;
+        let (id_secret, materials) = self.wanted_secrets(&key)?;
+        let bytes = document.len() + materials.len() * MATERIAL_ID_BYTES + PARCEL_BYTES;
+        if let Some(stop) = self.is_full(&age.1, bytes, materials.len() + usize::from(id_secret.is_some())) {
+            return Ok(Some(stop));
+        }
+        match self.open_secrets(&age.1, id_secret, &materials) {
             Ok(opened) => self.secrets.extend(opened),
             Err(error) => {
                 tracing::error!(key = %age.1, error = %with_sources(&error), "a key cannot be shipped: its secrets do not open");
-                let until = self.now + self.core.config.refusal_backoff;
-                self.memory.documents.refuse(age, key.document.version.clone(), self.now, until);
+                self.sent.refuse(age, what, self.now, self.now + self.core.config.refusal_backoff);
                 return Ok(None);
             }
         }
-        let materials = wanted.into_iter().map(|(id, _)| id).collect();
+        let materials = materials.into_iter().map(|(id, _)| id).collect();
         self.parcels.push(Parcel { document: document.into(), id_secret: id_secret.is_some(), materials });
-        self.documents.push((age, key.document.version.clone()));
-        self.documents_bytes += bytes;
-        self.room -= 1;
+        self.contents.push((age, what));
+        self.bytes += bytes;
         Ok(None)
+    }
+
+    /// The id secret while the peer has shown no status, and the materials that it has not named.
+    fn wanted_secrets<'k>(&self, key: &'k KeyRecord) -> Result<(Option<&'k Sealed>, SealedMaterials), StateError> {
+        let key_id = &key.document.key_id;
+        // What another life of the peer named is void.
+        let status = read::status(self.tables, key_id, &self.peer.region)?.filter(|status| status.incarnation == self.peer.incarnation);
+        let mut materials = Vec::new();
+        for material in key.document.materials.iter().filter(|material| material.state != MaterialState::Discarded) {
+            if status.as_ref().is_none_or(|status| !status.materials.contains(&material.id))
+                // A primary holds all that its document names; if it did not, the peer would say what it lacks.
+                && let Some(record) = read::material(self.tables, key_id, &material.id)?
+            {
+                materials.push((material.id, record.sealed));
+            }
+        }
+        Ok((status.is_none().then_some(&key.id_secret), materials))
     }
 
     /// In the order in which a [`Parcel`] promises them.
@@ -215,39 +213,44 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         id_secret.into_iter().chain(materials).collect()
     }
 
-    fn take_status(&mut self, age: Age, key: &KeyRecord) -> Result<(), ReplicationError> {
-        let status = read::own_status(self.tables, &self.me, key)?;
-        self.statuses_bytes += status.materials.len() * MATERIAL_ID_BYTES + 4 * FRAME_BYTES;
-        self.status_ages.push((age, status.revision));
+    /// Takes the status of a dirty entry, if it is to be sent now; `Some` when it has to wait for the next message.
+    fn take_status(&mut self, age: Age) -> Result<Option<Stop>, ReplicationError> {
+        let Some(key) = read::key(self.tables, &age.1)? else { return Ok(None) };
+        let what = What::Status(key.status_revision);
+        if self.sent.holds(&age.1, &what, self.now) {
+            return Ok(None);
+        }
+        let status = read::own_status(self.tables, &self.me, &key)?;
+        let bytes = status.materials.len() * MATERIAL_ID_BYTES + STATUS_BYTES;
+        if let Some(stop) = self.is_full(&age.1, bytes, 0) {
+            return Ok(Some(stop));
+        }
         self.statuses.push(status);
-        Ok(())
+        self.contents.push((age, what));
+        self.bytes += bytes;
+        Ok(None)
     }
 
-    fn finish(self, number: u64, cursor: Cursor, stop: Stop) -> Result<Load, ReplicationError> {
-        let resend_after = self.core.config.resend_after;
-        let documents = if self.documents.is_empty() { None } else { Some(self.wrap(number)?) };
-        let statuses = if self.statuses.is_empty() {
+    fn finish(self, kind: Kind, number: u64, cursor: Cursor, stop: Stop) -> Result<Load, ReplicationError> {
+        let message = if self.contents.is_empty() {
             None
         } else {
-            let message = Message { from: RegionLife::from(&self.me), to: RegionLife::from(&self.peer), body: &self.statuses };
-            Some(message::encode(&message).map_err(ReplicationError::Encode)?)
+            let body = match kind {
+                Kind::Documents => self.wrap_documents(number)?,
+                Kind::Statuses => {
+                    let (from, to) = (RegionLife::from(&self.me), RegionLife::from(&self.peer));
+                    message::encode(&Message { from, to, body: &self.statuses }).map_err(ReplicationError::Encode)?
+                }
+            };
+            for (age, what) in &self.contents {
+                self.sent.note(*age, what.clone(), self.now, self.core.config.resend_after);
+            }
+            Some((body, self.contents))
         };
-        for (age, version) in &self.documents {
-            self.memory.documents.note(*age, version.clone(), self.now, resend_after);
-        }
-        for (age, revision) in &self.status_ages {
-            self.memory.statuses.note(*age, *revision, self.now, resend_after);
-        }
-        Ok(Load {
-            documents: documents.map(|body| Outgoing { body, contents: self.documents }),
-            statuses: statuses.map(|body| Outgoing { body, contents: self.status_ages }),
-            endpoints: self.peer.endpoints,
-            cursor,
-            stop,
-        })
+        Ok(Load { message, endpoints: self.peer.endpoints, cursor, stop })
     }
 
-    fn wrap(&self, number: u64) -> Result<Bytes, ReplicationError> {
+    fn wrap_documents(&self, number: u64) -> Result<Bytes, ReplicationError> {
         let (_, own_keys) = self.core.sealing.own_keys(self.tables)?;
         let route = BatchRoute {
             source_region: self.me.region.clone(),
@@ -264,4 +267,3 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         message::encode(&batch).map_err(ReplicationError::Encode)
     }
 }
-

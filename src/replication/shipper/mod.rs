@@ -1,7 +1,8 @@
 //! The shipper of one peer: sweeps the dirty set from its oldest entry on and keeps several messages in flight.
 //!
-//! It runs only where the region is led; a leader that does not know of its successor yet sends what is old, which is
-//! harmless. Nothing here is durable: what was not confirmed is still dirty.
+//! Documents and statuses have a shipper each, so that documents which wait for the peer's statuses never hold up the
+//! statuses that the peer waits for. It runs only where the region is led; a leader that does not know of its successor
+//! yet sends what is old, which is harmless. Nothing here is durable: what was not confirmed is still dirty.
 
 mod load;
 mod quiet;
@@ -11,6 +12,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use claviger_consensus::Region;
 use claviger_protocol::Version;
 use claviger_state::{CommandBody, DocumentRefusal, read};
@@ -19,9 +21,9 @@ use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use self::load::{Cursor, Load, Memory, Outgoing, Stop, gather};
+use self::load::{Cursor, Stop, gather};
 use self::quiet::Quiet;
-use self::sent::Age;
+use self::sent::{Age, Sent};
 use crate::ReplicationError;
 use crate::backoff::Backoff;
 use crate::core::Core;
@@ -36,20 +38,54 @@ const UNCONFIRMED_PAUSE: Duration = Duration::from_millis(25);
 /// Of one core, sweeping takes at most a fifth.
 const REST_PER_WORK: u32 = 4;
 
-type DocumentResults = Vec<Result<(), DocumentRefusal>>;
+/// What a shipper carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Documents of keys whose primary is here.
+    Documents,
+    /// Statuses of keys whose primary is the peer.
+    Statuses,
+}
 
-/// What became of a message.
-enum Shipped {
-    Documents { contents: Vec<(Age, Version)>, result: Result<DocumentResults, ReplicationError> },
-    Statuses { contents: Vec<(Age, u64)>, result: Result<HashSet<(KeyId, u64)>, ReplicationError> },
+impl Kind {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Documents => "documents",
+            Self::Statuses => "statuses",
+        }
+    }
+}
+
+/// Of a key: what was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    Document(Version),
+    Status(u64),
+}
+
+/// What the peer made of one of them.
+enum Verdict {
+    /// It is taken, and we know it.
+    Done,
+    /// The peer's status says what it has, and is on its way.
+    Awaited,
+    /// It is not wanted; why.
+    Refused(&'static str),
+}
+
+struct Shipped {
+    contents: Vec<(Age, What)>,
+    /// One for each of the contents.
+    verdicts: Result<Vec<Verdict>, ReplicationError>,
 }
 
 pub(crate) struct Shipper<R> {
     core: Arc<Core<R>>,
     peer: RegionName,
+    kind: Kind,
     /// Changes when there may be new work.
     wake: watch::Receiver<u64>,
-    memory: Memory,
+    sent: Sent<What>,
     in_flight: JoinSet<Shipped>,
     /// A sweep that has not seen every entry yet.
     sweep: Option<Cursor>,
@@ -65,12 +101,13 @@ pub(crate) struct Shipper<R> {
 }
 
 impl<R: Region> Shipper<R> {
-    pub(crate) fn new(core: Arc<Core<R>>, peer: RegionName, wake: watch::Receiver<u64>) -> Self {
+    pub(crate) fn new(core: Arc<Core<R>>, peer: RegionName, kind: Kind, wake: watch::Receiver<u64>) -> Self {
         Self {
-            memory: Memory::new(&core.config),
+            sent: Sent::new(core.config.unconfirmed_max),
             backoff: Backoff::new(core.config.backoff_min, core.config.backoff_max),
             core,
             peer,
+            kind,
             wake,
             in_flight: JoinSet::new(),
             sweep: None,
@@ -122,112 +159,86 @@ impl<R: Region> Shipper<R> {
 
     /// One stretch of a sweep.
     async fn step(&mut self) -> Result<(), ReplicationError> {
+        let unconfirmed_max = self.core.config.unconfirmed_max;
         if read::dirty_count(&self.core.region.tables(), &self.peer)? == 0 {
-            self.sweep = None;
-            self.memory = Memory::new(&self.core.config);
+            (self.sweep, self.sent) = (None, Sent::new(unconfirmed_max));
             return Ok(());
         }
         self.core.region.read().await?;
         let started = Instant::now();
-        let cursor = self.sweep.unwrap_or_default();
-        let mut memory = std::mem::replace(&mut self.memory, Memory::new(&self.core.config));
         self.batches += 1;
-        let (peer, number) = (self.peer.clone(), self.batches);
-        let (memory, load) = self
-            .core
-            .blocking(move |core| {
-                let load = gather(core, &peer, cursor, &mut memory, number);
-                (memory, load)
-            })
-            .await?;
-        self.memory = memory;
+        let cursor = self.sweep.unwrap_or(Cursor::start(self.core.config.batch_keys_max));
+        let (peer, kind, number) = (self.peer.clone(), self.kind, self.batches);
+        let mut sent = std::mem::replace(&mut self.sent, Sent::new(unconfirmed_max));
+        let work = move |core: &Core<R>| {
+            let load = gather(core, &peer, kind, cursor, &mut sent, number);
+            (sent, load)
+        };
+        let (sent, load) = self.core.blocking(work).await?;
+        self.sent = sent;
         let load = load?;
-        let (cursor, stop) = (load.cursor, load.stop);
-        self.send(load);
-        let now = Instant::now();
-        match stop {
-            Stop::Full => self.sweep = Some(cursor),
+        if let Some((body, contents)) = load.message {
+            self.send(body, contents, load.endpoints);
+        }
+        match load.stop {
+            Stop::More => self.sweep = Some(load.cursor),
+            // From the oldest entry again: a newer version of what waits there may be what the peer waits for.
             Stop::Unconfirmed => {
-                self.sweep = Some(cursor);
-                self.rest_until = now + UNCONFIRMED_PAUSE;
+                self.again = true;
+                self.end_sweep(started, UNCONFIRMED_PAUSE);
             }
-            Stop::End => {
-                self.sweep = None;
-                self.rest_until = now + LINGER.max((now - started) * REST_PER_WORK).min(self.core.config.backoff_max);
-            }
+            Stop::End => self.end_sweep(started, LINGER),
         }
         Ok(())
     }
 
-    fn send(&mut self, load: Load) {
-        if let Some(Outgoing { body, contents }) = load.documents {
-            let (core, peer, endpoints) = (Arc::clone(&self.core), self.peer.clone(), load.endpoints.clone());
-            self.in_flight.spawn(async move {
-                let result: Result<DocumentResults, _> = core.caller.call_encoded(&peer, &endpoints, path::DOCUMENTS, body).await;
-                Shipped::Documents { contents, result }
-            });
-        }
-        if let Some(Outgoing { body, contents }) = load.statuses {
-            let (core, peer, endpoints) = (Arc::clone(&self.core), self.peer.clone(), load.endpoints);
-            self.in_flight.spawn(async move {
-                let result = deliver_statuses(&core, peer, &endpoints, body, &contents).await;
-                Shipped::Statuses { contents, result }
-            });
-        }
+    fn end_sweep(&mut self, started: Instant, rest_min: Duration) {
+        self.sweep = None;
+        let rest = rest_min.max(started.elapsed() * REST_PER_WORK).min(self.core.config.backoff_max);
+        self.rest_until = Instant::now() + rest;
+    }
+
+    fn send(&mut self, body: Bytes, contents: Vec<(Age, What)>, endpoints: Vec<String>) {
+        let (core, peer, kind) = (Arc::clone(&self.core), self.peer.clone(), self.kind);
+        self.in_flight.spawn(async move {
+            let verdicts = match kind {
+                Kind::Documents => deliver_documents(&core, &peer, &endpoints, body).await,
+                Kind::Statuses => deliver_statuses(&core, &peer, &endpoints, body, &contents).await,
+            };
+            Shipped { contents, verdicts }
+        });
     }
 
     fn settle(&mut self, done: Result<Shipped, JoinError>) {
-        match done {
-            Ok(Shipped::Documents { contents, result: Ok(results) }) if results.len() == contents.len() => {
-                count_batch_shipped(&self.peer, "documents", "ok");
+        let failure = match done {
+            Ok(Shipped { contents, verdicts: Ok(verdicts) }) if verdicts.len() == contents.len() => {
+                count_batch_shipped(&self.peer, self.kind.name(), "ok");
                 self.backoff.reset();
-                contents.into_iter().zip(results).for_each(|((age, version), result)| self.settle_document(age, version, result));
+                contents.into_iter().zip(verdicts).for_each(|((age, what), verdict)| self.settle_one(age, what, &verdict));
+                return;
             }
-            Ok(Shipped::Documents { contents, result }) => {
-                contents.iter().for_each(|(age, version)| self.memory.documents.forget(&age.1, version));
-                self.settle_failure("documents", result.err());
+            Ok(Shipped { contents, verdicts }) => {
+                contents.iter().for_each(|(age, what)| self.sent.forget(&age.1, what));
+                let reason = verdicts.as_ref().err().map_or("answer", ReplicationError::reason);
+                count_batch_shipped(&self.peer, self.kind.name(), reason);
+                verdicts.err().map_or_else(|| "the answer does not fit the batch".to_owned(), |error| with_sources(&error))
             }
-            Ok(Shipped::Statuses { contents, result: Ok(taken) }) => {
-                count_batch_shipped(&self.peer, "statuses", "ok");
-                self.backoff.reset();
-                let now = Instant::now();
-                for (age, revision) in contents {
-                    // The peer does not own the key now: its owner will show itself in a document.
-                    if !taken.contains(&(age.1, revision)) {
-                        self.memory.statuses.refuse(age, revision, now, now + self.core.config.refusal_backoff);
-                    }
-                }
-            }
-            Ok(Shipped::Statuses { contents, result: Err(error) }) => {
-                contents.iter().for_each(|(age, revision)| self.memory.statuses.forget(&age.1, revision));
-                self.settle_failure("statuses", Some(error));
-            }
-            Err(error) => {
-                tracing::error!(peer = %self.peer, %error, "a shipment was cut off");
-                self.back_off();
-            }
-        }
-    }
-
-    fn settle_document(&mut self, age: Age, version: Version, result: Result<(), DocumentRefusal>) {
-        count_documents_shipped(&self.peer, document_result(result));
-        match result {
-            // The peer's status is on its way, and says what is to be done.
-            Ok(()) | Err(DocumentRefusal::NotNewer | DocumentRefusal::MissingMaterial) => {}
-            Err(refusal) => {
-                let text = format!("key {} at version {version} is refused: {refusal:?}", age.1);
-                self.quiet.warn(&self.peer, &text);
-                let now = Instant::now();
-                self.memory.documents.refuse(age, version, now, now + self.core.config.refusal_backoff);
-            }
-        }
-    }
-
-    fn settle_failure(&mut self, kind: &'static str, error: Option<ReplicationError>) {
-        count_batch_shipped(&self.peer, kind, error.as_ref().map_or("answer", ReplicationError::reason));
-        let text = error.map_or_else(|| "the answer does not fit the batch".to_owned(), |error| with_sources(&error));
-        self.quiet.warn(&self.peer, &format!("{kind} could not be delivered: {text}"));
+            Err(error) => with_sources(&error),
+        };
+        self.quiet.warn(&self.peer, &format!("{} could not be delivered: {failure}", self.kind.name()));
         self.back_off();
+    }
+
+    fn settle_one(&mut self, age: Age, what: What, verdict: &Verdict) {
+        match verdict {
+            Verdict::Done => self.sent.forget(&age.1, &what),
+            Verdict::Awaited => {}
+            Verdict::Refused(why) => {
+                self.quiet.warn(&self.peer, &format!("key {}: {what:?} is refused: {why}", age.1));
+                let now = Instant::now();
+                self.sent.refuse(age, what, now, now + self.core.config.refusal_backoff);
+            }
+        }
     }
 
     /// Starts again from the oldest entry, after a pause. Messages that fail together make one pause.
@@ -241,19 +252,46 @@ impl<R: Region> Shipper<R> {
     }
 }
 
+async fn deliver_documents<R: Region>(
+    core: &Core<R>,
+    peer: &RegionName,
+    endpoints: &[String],
+    body: Bytes,
+) -> Result<Vec<Verdict>, ReplicationError> {
+    let results: Vec<Result<(), DocumentRefusal>> = core.caller.call_encoded(peer, endpoints, path::DOCUMENTS, body).await?;
+    let verdict = |result| {
+        count_documents_shipped(peer, document_result(result));
+        match result {
+            Ok(()) | Err(DocumentRefusal::NotNewer | DocumentRefusal::MissingMaterial) => Verdict::Awaited,
+            Err(_) => Verdict::Refused(document_result(result)),
+        }
+    };
+    Ok(results.into_iter().map(verdict).collect())
+}
+
 /// Sends statuses and commits which of them the peer has taken.
 async fn deliver_statuses<R: Region>(
     core: &Core<R>,
-    peer: RegionName,
+    peer: &RegionName,
     endpoints: &[String],
-    body: bytes::Bytes,
-    contents: &[(Age, u64)],
-) -> Result<HashSet<(KeyId, u64)>, ReplicationError> {
-    let answered: HashSet<(KeyId, u64)> = core.caller.call_encoded(&peer, endpoints, path::STATUSES, body).await?;
-    let sent: HashSet<(KeyId, u64)> = contents.iter().map(|(age, revision)| (age.1, *revision)).collect();
-    let taken: HashSet<_> = sent.intersection(&answered).copied().collect();
-    if !taken.is_empty() {
-        core.propose(CommandBody::StatusesDelivered { to: peer, delivered: taken.iter().copied().collect() }).await?;
+    body: Bytes,
+    contents: &[(Age, What)],
+) -> Result<Vec<Verdict>, ReplicationError> {
+    let taken: HashSet<(KeyId, u64)> = core.caller.call_encoded(peer, endpoints, path::STATUSES, body).await?;
+    let mut delivered = Vec::with_capacity(contents.len());
+    let verdicts = contents
+        .iter()
+        .map(|(age, what)| match what {
+            What::Status(revision) if taken.contains(&(age.1, *revision)) => {
+                delivered.push((age.1, *revision));
+                Verdict::Done
+            }
+            // Its owner, whoever that is, will show itself in a document.
+            _ => Verdict::Refused("the peer does not own the key"),
+        })
+        .collect();
+    if !delivered.is_empty() {
+        core.propose(CommandBody::StatusesDelivered { to: peer.clone(), delivered }).await?;
     }
-    Ok(taken)
+    Ok(verdicts)
 }

@@ -39,6 +39,11 @@ impl<V: PartialEq> Sent<V> {
         self.entries.get(key_id).is_some_and(|entry| entry.what == *what && now < entry.until)
     }
 
+    /// Whether anything of the key waits for its confirmation.
+    pub(super) fn awaits(&self, key_id: &KeyId, now: Instant) -> bool {
+        self.entries.get(key_id).is_some_and(|entry| entry.is_awaited(now))
+    }
+
     /// Notes that `what` is being sent.
     pub(super) fn note(&mut self, age: Age, what: V, now: Instant, wait: Duration) {
         let repeats = match self.entries.get(&age.1) {

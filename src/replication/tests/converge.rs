@@ -96,7 +96,7 @@ fn statuses_that_could_not_be_delivered_come_later() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever the network does to messages, the regions converge when it stops, and no version ever goes back
     /// ([`CheckedRegion`] asserts that at every command).

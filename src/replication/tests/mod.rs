@@ -59,12 +59,19 @@ pub(super) fn config() -> ReplicationConfig {
 }
 
 /// Waits for a condition, and gives up when it has long been hopeless.
-pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, condition: impl FnMut() -> bool) {
+    assert!(comes_true(condition).await, "never: {what}");
+}
+
+async fn comes_true(mut condition: impl FnMut() -> bool) -> bool {
     let give_up = tokio::time::Instant::now() + Duration::from_secs(60);
     while !condition() {
-        assert!(tokio::time::Instant::now() < give_up, "never: {what}");
+        if tokio::time::Instant::now() > give_up {
+            return false;
+        }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    true
 }
 
 #[derive(Debug, Default)]
@@ -348,8 +355,24 @@ impl World {
         })
     }
 
+    /// What is dirty where, and what the two sides hold of it.
+    fn unsettled(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for site in &self.sites {
+            let tables = site.tables();
+            for peer in read::peers(&*tables).unwrap() {
+                for (id, entry) in read::dirty(&*tables, &peer.region, usize::MAX).unwrap() {
+                    let version = |site: &Site| site.key(&id).map(|key| (key.document.version.to_string(), key.status_revision));
+                    let (here, there) = (version(site), version(self.site(peer.region.as_str())));
+                    found.push(format!("{} owes {} {id} {entry:?}: {here:?}, {there:?}", site.name, peer.region));
+                }
+            }
+        }
+        found
+    }
+
     pub(super) async fn settle(&self) {
-        until("the regions converge", || self.is_settled()).await;
+        assert!(comes_true(|| self.is_settled()).await, "the regions do not converge: {:#?}", self.unsettled());
         for site in &self.sites {
             for key in keys(&site.tables()) {
                 let id = key.document.key_id;

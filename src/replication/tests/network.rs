@@ -120,7 +120,11 @@ impl Network {
         let faults = self.0.faults.lock().clone();
         let region = self.0.routers.lock().get(&endpoint).map(|(region, _)| region.clone());
         let cut = [&message.from, &message.to].iter().any(|region| faults.cut_regions.contains(*region));
-        if cut || faults.cut_paths.contains(message.path) || faults.cut_endpoints.contains(&endpoint) || region.as_ref() != Some(&message.to) {
+        if cut
+            || faults.cut_paths.contains(message.path)
+            || faults.cut_endpoints.contains(&endpoint)
+            || region.as_ref() != Some(&message.to)
+        {
             return lost("cut");
         }
         self.0.seen.lock().push(message.clone());

@@ -234,7 +234,7 @@ fn other_messages_are_bound_to_their_senders_life_too() {
         assert_eq!(post(b.node(), path::STATUSES, Bytes::from_static(&[2, 0])).await, StatusCode::BAD_REQUEST, "another schema");
         let huge = Bytes::from(vec![1; RECORD_BYTES_MAX + 1]);
         for path in [path::STATUSES, path::DOCUMENTS, path::RESERVE, path::RESERVATION] {
-            assert_eq!(post(b.node(), path, huge.clone()).await, StatusCode::BAD_REQUEST);
+            assert_eq!(post(b.node(), path, huge.clone()).await, StatusCode::PAYLOAD_TOO_LARGE);
             assert_eq!(post(Identity::Node { region: name("un-known-1"), id: 1 }, path, huge.clone()).await, StatusCode::FORBIDDEN);
         }
         let tags = (0..51).map(|tag| (format!("tag-{tag}"), String::new())).collect();

@@ -78,6 +78,22 @@ fn a_refusal_of_the_target_reaches_the_primary() {
     });
 }
 
+#[test]
+fn at_the_deadline_itself_a_commit_may_still_come() {
+    run(async {
+        let world = World::of(&[A, B], config()).await;
+        let (a, b) = (world.site(A), world.site(B));
+        let (id, deadline) = (a.create().await, a.deadline());
+        a.reserve_at(b, id, deadline).await;
+        a.clock.set(deadline);
+        b.clock.advance(2 * RESERVATION_WINDOW);
+        until("B asks and is answered", || world.network.seen(path::RESERVATION).len() > 2).await;
+        a.commit_replica(b, id, deadline).await.unwrap();
+        world.settle().await;
+        assert!(b.document(&id).is_some());
+    });
+}
+
 /// The race that rule 10 is about: commit and lapse at the deadline, with the clock passing it in between.
 #[test]
 fn commit_and_lapse_never_both_happen() {

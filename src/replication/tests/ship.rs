@@ -180,3 +180,29 @@ fn a_peer_is_admitted_with_its_own_fingerprint_only() {
         assert!(a.replicator.add_peer(new).await.is_err(), "another region is at these endpoints");
     });
 }
+
+/// Each side waits for statuses that lie behind its peer's own backlog: without shippers of their own they would wait for
+/// each other.
+#[test]
+fn documents_that_wait_for_statuses_do_not_hold_up_statuses() {
+    run(async {
+        let mut settings = config();
+        (settings.batch_keys_max, settings.unconfirmed_max, settings.resend_after) = (2, 2, Duration::from_secs(3600));
+        let world = World::of(&[A, B], settings).await;
+        let (a, b) = (world.site(A), world.site(B));
+        let mut reserved = Vec::new();
+        for _ in 0..12 {
+            for (primary, target) in [(a, b), (b, a)] {
+                let (id, deadline) = (primary.create().await, primary.deadline());
+                primary.reserve_at(target, id, deadline).await;
+                reserved.push((primary, target, id, deadline));
+            }
+        }
+        world.network.cut_region(a.name.clone());
+        for (primary, target, id, deadline) in &reserved {
+            primary.commit_replica(target, *id, *deadline).await.unwrap();
+        }
+        world.network.mend();
+        world.settle().await;
+    });
+}

@@ -6,6 +6,8 @@ mod once;
 mod receive;
 mod region;
 mod reserve;
+#[cfg(test)]
+mod tests;
 
 use claviger_types::Timestamp;
 
@@ -28,7 +30,8 @@ pub fn apply(tables: &mut Overlay<'_>, index: u64, command: &Command) -> Result<
         return Ok(Applied { outcome, effects: Effects::default() });
     }
     let applied = attempt(tables, index, now, &command.body)?;
-    if applied.outcome != Err(Refusal::StaleAuthorisation) {
+    // These ask the service to try again, with what it then reads: a stored refusal would stand in the retry's way.
+    if !matches!(applied.outcome, Err(Refusal::StaleAuthorisation | Refusal::ReservationLapsed)) {
         once::remember(tables, once, &applied.outcome, now)?;
     }
     Ok(applied)

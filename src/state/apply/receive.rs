@@ -1,6 +1,6 @@
 //! What comes from peer regions: documents from primaries, statuses from members, and a primary's word that it has ours.
 
-use claviger_protocol::{Accepted, Held, MaterialState, Refused, accept};
+use claviger_protocol::{Accepted, Held, MaterialState, Refused, SharedDoc, accept};
 use claviger_types::{KeyId, Region};
 
 use super::{Step, granted};
@@ -58,6 +58,7 @@ impl Step<'_> {
         }
         let record = match (accepted, held, reservation) {
             (Accepted::Updated, Some(held), _) => {
+                self.end_old_debts(me, &held.document, document)?;
                 KeyRecord { document: document.clone(), status_revision: held.status_revision + 1, ..held }
             }
             (Accepted::Created, None, Some(reservation)) => {
@@ -81,6 +82,17 @@ impl Step<'_> {
             _ => return Ok(Err(DocumentRefusal::Invalid)),
         };
         self.take_document(record, received, accepted)
+    }
+
+    /// Under a new primary nobody waits for our documents of the key any more, nor does the old one for our statuses.
+    fn end_old_debts(&mut self, me: &RegionRecord, held: &SharedDoc, document: &SharedDoc) -> Result<(), StateError> {
+        if held.primary() == document.primary() {
+            return Ok(());
+        }
+        if !held.is_owned_by(&me.author()) {
+            return self.set_status_dirty(held.primary(), &held.key_id, false);
+        }
+        held.members.keys().try_for_each(|region| self.set_document_dirty(region, &held.key_id, false))
     }
 
     fn take_document(
@@ -116,13 +128,18 @@ impl Step<'_> {
     /// Answers with the statuses that were taken or were known already; one for a key that this region does not own is
     /// left to its sender, which learns the owner from a document.
     pub(super) fn receive_statuses(&mut self, me: &RegionRecord, receive: &ReceiveStatuses) -> Result<Outcome, StateError> {
-        granted!(self.admitted(&receive.from)?);
+        let peer = granted!(self.admitted(&receive.from)?);
         let author = me.author();
         let mut taken = Vec::with_capacity(receive.statuses.len());
         for status in &receive.statuses {
             let from_itself = status.region == receive.from.region && status.incarnation == receive.from.incarnation;
             let Some(mut record) = read::key(&self.tables, &status.key_id)? else { continue };
             if !from_itself || !record.document.is_owned_by(&author) {
+                continue;
+            }
+            // A member that the document lacks is added and shipped the key's materials: only where the peer may ask for that.
+            let joins = !record.document.members.contains_key(&status.region);
+            if joins && !peer.accounts.contains(record.document.account) {
                 continue;
             }
             taken.push((status.key_id, status.revision));

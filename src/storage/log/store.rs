@@ -15,6 +15,9 @@ use crate::directory::DataDir;
 use crate::local::LOCAL_FAMILY;
 use crate::{LocalStore, StorageError, StorageOptions};
 
+/// Entries with their indices, in order.
+type Entries = Vec<(u64, Vec<u8>)>;
+
 /// The Raft log. See the module for what holds of it.
 pub struct LogStore {
     inner: Arc<Inner>,
@@ -131,7 +134,7 @@ impl LogStore {
     }
 
     /// `None` when the log was truncated or purged meanwhile, so that the read may mix two logs.
-    fn try_read_range(&self, range: &Range<u64>, bytes_max: usize) -> Result<Option<Vec<(u64, Vec<u8>)>>, StorageError> {
+    fn try_read_range(&self, range: &Range<u64>, bytes_max: usize) -> Result<Option<Entries>, StorageError> {
         let shared = self.inner.healthy()?;
         let view = &shared.view;
         let Some(last) = view.last else { return Ok(Some(Vec::new())) };
@@ -173,7 +176,7 @@ impl LogStore {
     }
 
     /// Reads consecutive entries until one is missing; false when the budget ended first.
-    fn read_disk(&self, range: Range<u64>, budget: &mut Budget, entries: &mut Vec<(u64, Vec<u8>)>) -> Result<bool, StorageError> {
+    fn read_disk(&self, range: Range<u64>, budget: &mut Budget, entries: &mut Entries) -> Result<bool, StorageError> {
         if range.is_empty() {
             return Ok(true);
         }

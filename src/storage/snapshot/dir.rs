@@ -137,7 +137,7 @@ impl Snapshots {
     }
 
     /// Makes a checkpoint complete: every file synced and hashed, the manifest last.
-    pub(crate) fn seal(&self, partial: Partial, meta: BTreeMap<String, Vec<u8>>) -> Result<SnapshotDir, StorageError> {
+    pub(crate) fn seal(&self, partial: &Partial, meta: BTreeMap<String, Vec<u8>>) -> Result<SnapshotDir, StorageError> {
         let mut files = Vec::new();
         for name in names(&partial.path)? {
             let (size, sha256) = sync_and_hash(&partial.path.join(&name))?;
@@ -148,7 +148,7 @@ impl Snapshots {
     }
 
     /// Writes the manifest of a directory whose files are synced, and moves it to its place.
-    pub(super) fn complete(&self, partial: Partial, manifest: Manifest) -> Result<SnapshotDir, StorageError> {
+    pub(super) fn complete(&self, partial: &Partial, manifest: Manifest) -> Result<SnapshotDir, StorageError> {
         let manifest_bytes = manifest.encode()?;
         replace_file(&partial.path, MANIFEST_FILE, &manifest_bytes)?;
         let path = self.path.join(partial.path.file_name().unwrap_or_default());

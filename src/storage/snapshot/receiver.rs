@@ -98,6 +98,6 @@ impl SnapshotReceiver {
         if let Some(file) = self.unfinished.keys().next() {
             return Err(StorageError::snapshot(&self.partial.name, format!("file {file} is not complete")));
         }
-        self.snapshots.complete(self.partial, self.manifest)
+        self.snapshots.complete(&self.partial, self.manifest)
     }
 }

@@ -5,6 +5,8 @@ use claviger_state::{Table, Tables};
 use crate::state::tests::{open, rows, writes};
 use crate::{SNAPSHOT_CHUNK_BYTES_MAX, SnapshotDir, SnapshotReceiver, StateStore, StorageError};
 
+type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+
 fn fill(state: &StateStore, salt: u8) {
     for table in Table::ALL {
         let records: Vec<_> = (0..50_u8).map(|row| ([row, salt], vec![salt; usize::from(row) * 40])).collect();
@@ -13,7 +15,7 @@ fn fill(state: &StateStore, salt: u8) {
     }
 }
 
-fn all(state: &dyn Tables) -> Vec<(Table, Vec<(Vec<u8>, Vec<u8>)>)> {
+fn all(state: &dyn Tables) -> Vec<(Table, Rows)> {
     Table::ALL.iter().map(|table| (*table, rows(state, *table, b"", usize::MAX))).collect()
 }
 

@@ -141,7 +141,7 @@ impl StateStore {
                 .map_err(fault)?;
             generation.meta()?
         };
-        let snapshot = self.snapshots.seal(partial, meta)?;
+        let snapshot = self.snapshots.seal(&partial, meta)?;
         self.snapshots.make_current(&snapshot)?;
         Ok(snapshot)
     }

@@ -12,7 +12,10 @@ pub(crate) fn open(dir: &Path) -> Storage {
     Storage::open(dir, StorageOptions::default()).unwrap()
 }
 
-pub(crate) fn writes(rows: &[(Table, &[u8], Option<&[u8]>)]) -> WriteSet {
+/// A row to put (`Some`) or to delete.
+type Row<'a> = (Table, &'a [u8], Option<&'a [u8]>);
+
+pub(crate) fn writes(rows: &[Row<'_>]) -> WriteSet {
     let nothing = MemoryTables::default();
     let mut overlay = Overlay::new(&nothing);
     for (table, row, record) in rows {
@@ -127,9 +130,9 @@ fn a_lost_database_is_not_made_anew() {
         drop(open(dir.path()));
         let lost = dir.path().join(lost);
         if lost.is_dir() {
-            std::fs::remove_dir_all(&lost).unwrap()
+            std::fs::remove_dir_all(&lost).unwrap();
         } else {
-            std::fs::remove_file(&lost).unwrap()
+            std::fs::remove_file(&lost).unwrap();
         }
         let error = Storage::open(dir.path(), StorageOptions::default()).err().unwrap();
         assert!(matches!(error, StorageError::Damaged { .. }), "{error}");

@@ -1,0 +1,370 @@
+//! Golden files of everything that is stored or sent: today's build reads what earlier builds wrote, and writes the same.
+//!
+//! `CLAVIGER_GOLDEN=write cargo test -p claviger-state golden` writes the files that are absent and never changes one: a
+//! changed encoding is a new schema version, with files of its own beside the old ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+use claviger_protocol::{
+    Author, DOCUMENT_SCHEMA, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, Presence, STATUS_SCHEMA, SharedDoc, StatusRecord,
+    Version,
+};
+use claviger_types::encoding;
+use claviger_types::{
+    AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed, Timestamp,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    AccountScope, AddPeer, Command, CommandBody, CreateKey, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
+    KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
+    Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve,
+    Response, SealedMaterial, SetKeyEnabled,
+};
+
+fn directory() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
+}
+
+/// Compares a value with its file, both ways.
+fn golden<T: Serialize + DeserializeOwned + PartialEq + Debug>(name: &str, schema: u8, value: &T) {
+    let path = directory().join(format!("{name}.hex"));
+    let encoded = encoding::encode(schema, value).unwrap();
+    if std::env::var("CLAVIGER_GOLDEN").is_ok_and(|mode| mode == "write") && !path.exists() {
+        std::fs::create_dir_all(directory()).unwrap();
+        let lines: Vec<String> = encoded.chunks(64).map(hex::encode).collect();
+        std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let stored = hex::decode(text.split_whitespace().collect::<String>()).unwrap();
+    assert_eq!(encoding::decode::<T>(schema, &stored).unwrap(), *value, "{name}: what was written is read as something else");
+    assert_eq!(hex::encode(encoded), hex::encode(stored), "{name}: it is written in another way");
+}
+
+fn record<R: Record + PartialEq + Debug>(name: &str, value: &R) {
+    golden(&format!("record-{name}"), R::SCHEMA, value);
+}
+
+fn region(name: &str) -> Region {
+    name.parse().unwrap()
+}
+
+fn author() -> Author {
+    Author { region: region("dc-north-1"), incarnation: Incarnation::from_bytes([0x11; 16]) }
+}
+
+fn account() -> AccountId {
+    "111122223333".parse().unwrap()
+}
+
+fn key_id() -> KeyId {
+    KeyId::multi_region([0x22; 16])
+}
+
+fn tags() -> BTreeMap<String, String> {
+    BTreeMap::from([("Zweck".to_owned(), "Prüfung".to_owned()), ("a".to_owned(), String::new())])
+}
+
+fn sealed(byte: u8) -> Sealed {
+    Sealed::from_bytes(vec![byte; 5])
+}
+
+fn material_id(byte: u8) -> MaterialId {
+    MaterialId::from_bytes([byte; 32])
+}
+
+fn epoch() -> Epoch {
+    Epoch { promotions: 300, handoffs: 2, author: author() }
+}
+
+fn version(revision: u64) -> Version {
+    Version { epoch: epoch(), revision }
+}
+
+fn document() -> SharedDoc {
+    let member = |status, revision| Member { status, born: version(1), since: version(revision) };
+    let material = |byte, state| MaterialEntry { id: material_id(byte), created_at: Timestamp::from_millis(1_700_000_000_123), state };
+    SharedDoc {
+        version: version(70_000),
+        key_id: key_id(),
+        account: account(),
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
+        origin: Origin::AwsKms,
+        created_at: Timestamp::from_millis(1_700_000_000_000),
+        members: BTreeMap::from([
+            (region("dc-east-1"), member(MemberStatus::Creating, 2)),
+            (region("dc-north-1"), member(MemberStatus::Active, 1)),
+            (region("dc-south-1"), member(MemberStatus::Detached, 3)),
+            (region("on-prem-berlin-1"), member(MemberStatus::Gone, 4)),
+        ]),
+        materials: vec![
+            material(1, MaterialState::Past),
+            material(2, MaterialState::Discarded),
+            material(3, MaterialState::Current),
+            material(4, MaterialState::Pending),
+        ],
+    }
+}
+
+fn status(presence: Presence) -> StatusRecord {
+    StatusRecord {
+        key_id: key_id(),
+        region: region("dc-east-1"),
+        incarnation: Incarnation::from_bytes([0x33; 16]),
+        revision: 5,
+        member_since: Some(version(2)),
+        greatest_epoch: epoch(),
+        version: version(69_999),
+        materials: BTreeSet::from([material_id(1), material_id(3)]),
+        presence,
+    }
+}
+
+fn regional() -> Regional {
+    Regional { created_at: Timestamp::from_millis(1_700_000_000_001), description: "für Tests".to_owned(), tags: tags(), enabled: true }
+}
+
+fn public_keys() -> RegionPublicKeys {
+    RegionPublicKeys { version: 1, kem: vec![1, 2], ed25519: vec![3, 4], ml_dsa_65: vec![5, 6] }
+}
+
+fn region_keys() -> RegionKeysRecord {
+    RegionKeysRecord { public: public_keys(), private: sealed(7) }
+}
+
+fn peer() -> PeerRecord {
+    PeerRecord {
+        region: region("dc-east-1"),
+        cluster_id: ClusterId::from_bytes([0x44; 16]),
+        incarnation: Incarnation::from_bytes([0x33; 16]),
+        endpoints: vec!["https://10.0.0.1:7443".to_owned(), "https://10.0.0.2:7443".to_owned()],
+        keys: public_keys(),
+        accounts: AccountScope::Only(BTreeSet::from([account()])),
+        added_at: Timestamp::from_millis(1_700_000_000_002),
+    }
+}
+
+fn once(operation: Operation) -> Once {
+    Once {
+        principal: "arn:aws:iam::111122223333:user/alice".to_owned(),
+        invocation_id: "ea8ed02a-82a1-4593-8f23-37cd3794c522".to_owned(),
+        operation,
+        body_sha256: [0x55; 32],
+    }
+}
+
+fn expected() -> Expected {
+    Expected { key_id: key_id(), revision: 1_000_000 }
+}
+
+fn bodies() -> Vec<CommandBody> {
+    vec![
+        CommandBody::FoundRegion(Box::new(FoundRegion {
+            region: region("dc-north-1"),
+            partition: "aws".parse().unwrap(),
+            trust_domain: "kms.example.org".parse().unwrap(),
+            cluster_id: ClusterId::from_bytes([0x66; 16]),
+            incarnation: author().incarnation,
+            keyring: sealed(8),
+            region_keys: region_keys(),
+        })),
+        CommandBody::Tick,
+        CommandBody::RegisterNode(RegisterNode { id: 3, instance: NodeInstance::from_bytes([0x77; 16]) }),
+        CommandBody::CreateKey(Box::new(CreateKey {
+            once: once(Operation::CreateKey),
+            key_id: key_id(),
+            account: account(),
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: Origin::AwsKms,
+            description: "für Tests".to_owned(),
+            tags: tags(),
+            id_secret: sealed(9),
+            material: SealedMaterial { id: material_id(1), sealed: sealed(10) },
+        })),
+        CommandBody::SetKeyEnabled(SetKeyEnabled { once: once(Operation::DisableKey), key: expected(), enabled: false }),
+        CommandBody::ReplicateKey(ReplicateKey {
+            once: once(Operation::ReplicateKey),
+            key: expected(),
+            region: region("dc-east-1"),
+            deadline: Timestamp::from_millis(1_700_000_030_000),
+        }),
+        CommandBody::Reserve(Box::new(Reserve {
+            primary: author(),
+            key_id: key_id(),
+            account: account(),
+            description: String::new(),
+            tags: tags(),
+            deadline: Timestamp::from_millis(1_700_000_030_000),
+        })),
+        CommandBody::LapseReservation { key_id: key_id(), revision: 12 },
+        CommandBody::AddPeer(Box::new(AddPeer {
+            region: region("dc-east-1"),
+            cluster_id: ClusterId::from_bytes([0x44; 16]),
+            incarnation: Incarnation::from_bytes([0x33; 16]),
+            endpoints: vec!["https://10.0.0.1:7443".to_owned()],
+            keys: public_keys(),
+            accounts: AccountScope::All,
+        })),
+        CommandBody::ReceiveDocuments(ReceiveDocuments {
+            from: author(),
+            documents: vec![ReceivedDocument {
+                document: document(),
+                id_secret: Some(sealed(11)),
+                materials: vec![SealedMaterial { id: material_id(3), sealed: sealed(12) }],
+            }],
+        }),
+        CommandBody::ReceiveStatuses(ReceiveStatuses { from: author(), statuses: vec![status(Presence::Present)] }),
+        CommandBody::StatusesDelivered { to: region("dc-north-1"), delivered: vec![(key_id(), 5), (KeyId::single_region([1; 16]), 6)] },
+    ]
+}
+
+/// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
+const COMMANDS: [&str; 12] = [
+    "found-region",
+    "tick",
+    "register-node",
+    "create-key",
+    "set-key-enabled",
+    "replicate-key",
+    "reserve",
+    "lapse-reservation",
+    "add-peer",
+    "receive-documents",
+    "receive-statuses",
+    "statuses-delivered",
+];
+
+const fn number(body: &CommandBody) -> usize {
+    match body {
+        CommandBody::FoundRegion(_) => 0,
+        CommandBody::Tick => 1,
+        CommandBody::RegisterNode(_) => 2,
+        CommandBody::CreateKey(_) => 3,
+        CommandBody::SetKeyEnabled(_) => 4,
+        CommandBody::ReplicateKey(_) => 5,
+        CommandBody::Reserve(_) => 6,
+        CommandBody::LapseReservation { .. } => 7,
+        CommandBody::AddPeer(_) => 8,
+        CommandBody::ReceiveDocuments(_) => 9,
+        CommandBody::ReceiveStatuses(_) => 10,
+        CommandBody::StatusesDelivered { .. } => 11,
+    }
+}
+
+#[test]
+fn commands() {
+    let bodies = bodies();
+    assert_eq!(bodies.iter().map(number).collect::<Vec<_>>(), (0..COMMANDS.len()).collect::<Vec<_>>());
+    for (name, body) in COMMANDS.iter().zip(bodies) {
+        let command = Command { time: Timestamp::from_millis(1_700_000_000_003), body };
+        golden(&format!("command-{name}"), Command::SCHEMA, &command);
+        assert_eq!(Command::decode(&command.encode().unwrap()).unwrap(), command);
+    }
+}
+
+#[test]
+fn documents_and_statuses() {
+    golden("shared-document", DOCUMENT_SCHEMA, &document());
+    golden("status-present", STATUS_SCHEMA, &status(Presence::Present));
+    golden("status-gone", STATUS_SCHEMA, &StatusRecord { member_since: None, ..status(Presence::Gone) });
+}
+
+#[test]
+fn records() {
+    record(
+        "region",
+        &RegionRecord {
+            region: region("dc-north-1"),
+            partition: "aws".parse().unwrap(),
+            trust_domain: "kms.example.org".parse().unwrap(),
+            cluster_id: ClusterId::from_bytes([0x66; 16]),
+            incarnation: author().incarnation,
+            keyring: sealed(8),
+        },
+    );
+    record("region-keys", &region_keys());
+    record(
+        "key",
+        &KeyRecord {
+            revision: 1_000_000,
+            document: document(),
+            regional: regional(),
+            id_secret: sealed(9),
+            status_revision: 5,
+            greatest_epoch: epoch(),
+        },
+    );
+    record("material", &MaterialRecord { sealed: sealed(10) });
+    record("peer", &peer());
+    record("dirty", &DirtyRecord { since: Timestamp::from_millis(1_700_000_000_004), document: true, status: false });
+    record(
+        "reservation",
+        &ReservationRecord {
+            primary: author(),
+            account: account(),
+            description: "für Tests".to_owned(),
+            tags: tags(),
+            deadline: Timestamp::from_millis(1_700_000_030_000),
+            reserved_at: Timestamp::from_millis(1_700_000_000_005),
+            revision: 12,
+        },
+    );
+    let registered_at = Timestamp::from_millis(1_700_000_000_006);
+    record("node", &NodeRecord { instance: NodeInstance::from_bytes([0x77; 16]), registered_at });
+    let outcome = Err(Refusal::InvalidState(KeyState::Creating));
+    let at = Timestamp::from_millis(1_700_000_000_007);
+    record("invocation", &InvocationRecord { operation: Operation::EnableKey, body_sha256: [0x55; 32], outcome, at });
+}
+
+/// Every answer and every refusal, in the order of their variants.
+#[test]
+fn outcomes() {
+    let documents = [
+        Ok(()),
+        Err(DocumentRefusal::Invalid),
+        Err(DocumentRefusal::NotAMember),
+        Err(DocumentRefusal::NoReservation),
+        Err(DocumentRefusal::NotNewer),
+        Err(DocumentRefusal::MissingMaterial),
+        Err(DocumentRefusal::AccountNotAllowed),
+    ];
+    let answers: Vec<Outcome> = vec![
+        Ok(Response::Done),
+        Ok(Response::Key { document: Box::new(document()), regional: Box::new(regional()) }),
+        Ok(Response::Peer { peer: Box::new(peer()), changed: true }),
+        Ok(Response::Documents(documents.to_vec())),
+        Ok(Response::Statuses(vec![(key_id(), 5)])),
+    ];
+    golden("outcomes-answers", 1, &answers);
+    let mut refusals: Vec<Outcome> = [
+        Refusal::NotFounded,
+        Refusal::AlreadyFounded,
+        Refusal::AlreadyExists,
+        Refusal::NotFound,
+        Refusal::InvalidState(KeyState::Creating),
+        Refusal::InvalidState(KeyState::Enabled),
+        Refusal::InvalidState(KeyState::Disabled),
+        Refusal::InvalidState(KeyState::Unavailable),
+        Refusal::StaleAuthorisation,
+        Refusal::TooManyKeys,
+        Refusal::InvocationReused,
+        Refusal::NotPrimary,
+        Refusal::TooManyRegions,
+        Refusal::UnknownPeer,
+        Refusal::PeerIncarnation,
+        Refusal::AccountNotAllowed,
+        Refusal::TooManyReservations,
+        Refusal::ReservationLapsed,
+        Refusal::NodeIdUsed,
+    ]
+    .map(Err)
+    .into();
+    refusals.push(Err(Refusal::BadPeer("why".to_owned())));
+    golden("outcomes-refusals", 1, &refusals);
+    golden("operations", 1, &[Operation::CreateKey, Operation::EnableKey, Operation::DisableKey, Operation::ReplicateKey]);
+}

@@ -1,0 +1,216 @@
+//! A deployment of real processes, started by `claviger demo`, and what tests do to it from outside.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use claviger_barrier::provider::FileProvider;
+use claviger_barrier::{Barrier, Keyring, RecordPlace};
+use claviger_state::read;
+use claviger_storage::{StateStore, Storage, StorageOptions};
+use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_claviger");
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Asks until there is an answer.
+pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// A running demo.
+pub(crate) struct Deployment {
+    pub(crate) dir: TempDir,
+    pub(crate) contract: Value,
+    demo: Option<Child>,
+    restarted: Vec<Child>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Deployment {
+    /// Starts a demo and waits until it says that it stays up: the scenario, if it runs, has held by then.
+    pub(crate) fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let output = dir.path().join("demo.out");
+        let file = std::fs::File::create(&output).unwrap();
+        let mut demo = Command::new(BINARY)
+            .args(["demo", "--port-base", "0", "--keep-running", "--dir"])
+            .arg(dir.path().join("demo"))
+            .args(arguments)
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        eventually("the demo stays up", || {
+            let said = std::fs::read_to_string(&output).unwrap();
+            if let Some(status) = demo.try_wait().unwrap() {
+                panic!("the demo ended with {status}:\n{said}");
+            }
+            said.contains("The deployment runs").then_some(())
+        });
+        let contract = std::fs::read_to_string(dir.path().join("demo/demo.json")).unwrap();
+        let contract = serde_json::from_str(&contract).unwrap();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        Self { dir, contract, demo: Some(demo), restarted: Vec::new(), runtime }
+    }
+
+    pub(crate) fn demo_pid(&self) -> u32 {
+        self.demo.as_ref().unwrap().id()
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<&Value> {
+        self.contract["regions"].as_array().unwrap().iter().flat_map(|region| region["nodes"].as_array().unwrap()).collect()
+    }
+
+    pub(crate) fn region(&self, name: &str) -> &Value {
+        self.contract["regions"].as_array().unwrap().iter().find(|region| region["name"] == name).unwrap()
+    }
+
+    /// Calls an operation at the first node of a region as the demo's administrator.
+    pub(crate) fn call(&self, region: &str, operation: &str, input: &Value) -> Result<Value, String> {
+        let files = self.identity("admin");
+        let tls = ClientTls::api(&files, Path::new(self.contract["ca"].as_str().unwrap())).unwrap();
+        let client = ApiClient::https(self.region(region)["nodes"][0]["api"].as_str().unwrap(), tls).unwrap();
+        let headers = [("x-amz-target", format!("TrentService.{operation}")), ("content-type", "application/x-amz-json-1.1".to_owned())];
+        let body = serde_json::to_vec(input).unwrap();
+        let answer = self.runtime.block_on(client.post_with_headers("/", &headers, body.into())).map_err(|error| error.to_string())?;
+        let text = String::from_utf8(answer.body.to_vec()).unwrap();
+        if answer.status.is_success() { Ok(serde_json::from_str(&text).unwrap_or_default()) } else { Err(text) }
+    }
+
+    pub(crate) fn identity(&self, name: &str) -> IdentityFiles {
+        let identities = self.contract["identities"].as_array().unwrap();
+        let identity = identities.iter().find(|identity| identity["name"] == name).unwrap();
+        IdentityFiles::new(identity["cert"].as_str().unwrap(), identity["key"].as_str().unwrap())
+    }
+
+    /// Waits until a key is usable in a region.
+    pub(crate) fn await_enabled(&self, region: &str, key: &str) {
+        eventually(&format!("{key} is enabled in {region}"), || {
+            let described = self.call(region, "DescribeKey", &serde_json::json!({ "KeyId": key })).ok()?;
+            (described["KeyMetadata"]["KeyState"] == "Enabled").then_some(())
+        });
+    }
+
+    pub(crate) fn kill(&mut self, node: &Value) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(node["pid"].as_u64().unwrap()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        // Its first thread can be a zombie while others still end and hold its files.
+        let (stat, tasks) = (format!("/proc/{}/stat", node["pid"]), format!("/proc/{}/task", node["pid"]));
+        eventually("the node is gone", || {
+            let is_zombie = std::fs::read_to_string(&stat).map_or(true, |text| text.contains(") Z "));
+            (is_zombie && std::fs::read_dir(&tasks).map_or(0, Iterator::count) <= 1).then_some(())
+        });
+    }
+
+    pub(crate) fn restart(&mut self, node: &Value) {
+        let log = std::fs::OpenOptions::new().append(true).open(node["log"].as_str().unwrap()).unwrap();
+        let child = Command::new(BINARY)
+            .args(["serve", "--config", node["config"].as_str().unwrap()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.restarted.push(child);
+    }
+
+    /// Stops everything, as Ctrl-C does, and checks that it ended well.
+    pub(crate) fn stop(&mut self) {
+        for child in &mut self.restarted {
+            terminate(child);
+        }
+        self.restarted.clear();
+        if let Some(mut demo) = self.demo.take() {
+            assert!(terminate(&mut demo).success(), "the demo did not end well");
+        }
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        for mut child in self.restarted.drain(..).chain(self.demo.take()) {
+            terminate(&mut child);
+        }
+    }
+}
+
+fn terminate(child: &mut Child) -> std::process::ExitStatus {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // It may have ended already.
+    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    child.wait().unwrap()
+}
+
+/// A stopped node's data, opened as only the holder of its root key can.
+pub(crate) struct OpenedNode {
+    pub(crate) state: std::sync::Arc<StateStore>,
+    pub(crate) barrier: Barrier,
+    _storage: Storage,
+}
+
+impl OpenedNode {
+    pub(crate) fn open(node: &Value) -> Self {
+        let data_dir = PathBuf::from(node["data_dir"].as_str().unwrap());
+        let root_key = FileProvider::load(&data_dir.with_file_name("root.key")).unwrap();
+        let storage = Storage::open(&data_dir, StorageOptions::default()).unwrap();
+        let state = storage.state();
+        let record = read::region(&*state).unwrap().expect("the node has its region's record");
+        let barrier = Barrier::new(Keyring::unseal(&record.keyring, &root_key).unwrap());
+        Self { state, barrier, _storage: storage }
+    }
+
+    /// The account's keys.
+    pub(crate) fn keys(&self) -> Vec<claviger_state::KeyRecord> {
+        let ids = read::keys_of(&*self.state, "111122223333".parse().unwrap(), None, 10_000).unwrap();
+        ids.iter().map(|id| read::key(&*self.state, id).unwrap().unwrap()).collect()
+    }
+
+    /// Everything secret of all keys, in clear: materials and id secrets.
+    pub(crate) fn secrets(&self) -> Vec<[u8; 32]> {
+        let mut secrets = Vec::new();
+        for key in self.keys() {
+            let id = key.document.key_id;
+            secrets.push(*self.barrier.unseal32(RecordPlace::id_secret(&id).context(), &key.id_secret).unwrap().expose());
+            for material_id in read::material_ids(&*self.state, &id).unwrap() {
+                let material = read::material(&*self.state, &id, &material_id).unwrap().unwrap();
+                let place = RecordPlace::material(&id, &material_id);
+                secrets.push(*self.barrier.unseal32(place.context(), &material.sealed).unwrap().expose());
+            }
+        }
+        secrets
+    }
+}
+
+/// All regular files below a directory.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let entry = entry.unwrap();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            found.extend(files_below(&entry.path()));
+        } else if kind.is_file() {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+pub(crate) fn read_file(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
