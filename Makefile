@@ -6,7 +6,7 @@ export PATH := $(HOME)/.cargo/bin:$(PATH)
 VENV := .venv
 DEMO_ARGS ?=
 
-.PHONY: demo test fix build lint deny unit clients setup clean
+.PHONY: demo test fix build lint deny unit clients venv setup clean
 
 demo: build
 	target/debug/claviger demo $(DEMO_ARGS)
@@ -33,8 +33,10 @@ unit: setup
 	cargo test --locked --workspace
 
 # AWS's own client against a real deployment of three regions with three nodes each.
-clients: build $(VENV)/.installed
+clients: build venv
 	CLAVIGER_BIN=target/debug/claviger $(VENV)/bin/pytest -q -x --durations=5 tests/clients
+
+venv: setup $(VENV)/.installed
 
 $(VENV)/.installed: tests/clients/requirements.txt
 	python3 -m venv $(VENV)

@@ -10,6 +10,7 @@ needs=(
   "command:ccache ccache"
   "command:gdb gdb"
   "glob:/usr/lib/llvm-*/lib/libclang.so* libclang-dev"
+  "glob:/usr/lib/llvm-*/lib/clang/*/include/stddef.h libclang-dev"
   "python:ensurepip python3-venv"
 )
 

@@ -125,13 +125,13 @@ pub(crate) struct LimitsConfig {
     pub(crate) cached_keys: usize,
     /// API requests being worked on; more wait, in a queue as long.
     pub(crate) requests_in_flight: usize,
-    /// Connections of each listener.
+    /// Connections of the api listener.
     pub(crate) connections: usize,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
-        Self { cached_keys: 100_000, requests_in_flight: 1024, connections: 10_000 }
+        Self { cached_keys: 100_000, requests_in_flight: 1024, connections: 4096 }
     }
 }
 

@@ -11,7 +11,7 @@ use claviger_consensus::{Consensus, NoObserver, join_request};
 use claviger_crypto::random;
 use claviger_crypto::wrap::RegionPrivateKeys;
 use claviger_replication::stored_keys;
-use claviger_state::{FoundRegion, RegionKeysRecord};
+use claviger_state::{FoundRegion, RegionKeysRecord, read};
 use claviger_storage::{LocalIdentity, Storage, StorageOptions};
 use claviger_types::{ClusterId, Incarnation, NodeInstance, SystemClock};
 use serde_json::json;
@@ -33,12 +33,23 @@ pub(crate) async fn init(config: &Config, json: bool) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     harden(config)?;
     let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
-    if let Some(cluster) = own_identity(config, &storage)?.cluster_id {
-        return report(config, cluster, "was made already", false, json);
+    let begun = own_identity(config, &storage)?.cluster_id;
+    if let Some(cluster) = begun {
+        if read::region(&*storage.state())?.is_some() {
+            return report(config, cluster, "was made already", false, json);
+        }
+        // Without a log it may have joined that cluster and not run yet: founding it anew would split it.
+        if storage.log().last()?.is_none() {
+            bail!(
+                "{} belongs to cluster {cluster} and has not run yet: if it has joined, run `claviger serve`; if `claviger init` was \
+                 interrupted here, remove the directory and run it again",
+                config.data_dir.display()
+            );
+        }
     }
     let SealConfig::File { path: root_key_path } = &config.seal;
     let root_key = load_or_create_root_key(root_key_path)?;
-    let cluster_id = ClusterId::from_bytes(random::bytes()?);
+    let cluster_id = begun.map_or_else(|| random::bytes().map(ClusterId::from_bytes), Ok)?;
     let found = new_region(config, cluster_id, &root_key)?;
     let client = peer_client(config)?;
     let consensus = Consensus::start(consensus_config(config), &storage, client, Arc::new(SystemClock), Arc::new(NoObserver)).await?;

@@ -21,11 +21,12 @@ use claviger_state::{Refusal, RegionRecord, read};
 use claviger_storage::{Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, bind_unix, serve as serve_tls, serve_plain};
 use claviger_types::{Clock, Identity, Region, SystemClock};
+use rustix::process::{Resource, Rlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::admin::NodeAdmin;
 use crate::config::{Config, SealConfig};
@@ -34,6 +35,19 @@ use crate::{logging, shutdown, telemetry};
 
 /// How often a node that waits for its region's first command looks for it.
 const FOUNDING_POLL: Duration = Duration::from_millis(50);
+
+/// How often a sealed node looks at its root key again.
+const UNSEAL_RETRY: Duration = Duration::from_secs(5);
+
+/// Connections of the peer listener: several lanes from each node of the region and of every peer.
+const PEER_CONNECTIONS: usize = 1024;
+/// Connections of the metrics listener and of the admin socket, each.
+const LOCAL_CONNECTIONS: usize = 64;
+/// Files of two databases, logs, sockets to peers, and room.
+const FILES_BESIDE_CONNECTIONS: u64 = 2048;
+
+/// Secrets of requests and of batches from and to peers that are worked on at once.
+const SECRETS_BESIDE_CACHE: usize = 32_768;
 
 /// Leaves the process dumpable, for the test that searches a core image; every start with it is logged as a warning.
 const ALLOW_CORE_ENV: &str = "CLAVIGER_TEST_ALLOW_CORE";
@@ -45,6 +59,8 @@ const ALLOW_CORE_ENV: &str = "CLAVIGER_TEST_ALLOW_CORE";
 pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     harden(config)?;
+    raise_file_limit(config)?;
+    claviger_crypto::secret::reserve(config.limits.cached_keys + SECRETS_BESIDE_CACHE)?;
     let metrics = telemetry::start()?;
     let node = Node::start(config).await?;
     let stopping = Stopping::new();
@@ -53,17 +69,16 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let readiness = Readable { consensus: Arc::clone(&node.consensus), open: Arc::default() };
     let is_ready = readiness.clone();
     let metrics_router = telemetry::router(metrics.clone(), move || is_ready.is_ready());
-    let limits = AcceptLimits { connections_max: config.limits.connections, ..AcceptLimits::default() };
     let listener = bind(config.listen.metrics, "metrics").await?;
-    tasks.spawn(serve_plain(listener, "metrics", None, limits, metrics_router, stopping.last()));
+    tasks.spawn(serve_plain(listener, "metrics", None, at_most(LOCAL_CONNECTIONS), metrics_router, stopping.last()));
     tasks.spawn(telemetry::upkeep(metrics, stopping.last()));
 
     let late = LateRouter::default();
     let peer_router = node.consensus.router().fallback_service(late.router());
     let listener = bind(config.listen.peer, "peer").await?;
-    tasks.spawn(serve_tls(listener, node.peer_tls(config)?, limits, peer_router, stopping.last()));
+    tasks.spawn(serve_tls(listener, node.peer_tls(config)?, at_most(PEER_CONNECTIONS), peer_router, stopping.last()));
 
-    let mut serving = std::pin::pin!(node.open_and_serve(config, limits, &late, &readiness, &stopping));
+    let mut serving = std::pin::pin!(node.open_and_serve(config, &late, &readiness, &stopping));
     let stopped_early = tokio::select! {
         outcome = &mut serving => Some(outcome),
         reason = node.consensus.stopped() => Some(Err(anyhow::anyhow!("consensus has stopped: {reason}"))),
@@ -111,20 +126,16 @@ impl Node {
 
     /// Opens the barrier as soon as the region's keyring is here, then serves clients, operators and peer regions until it is
     /// told to stop.
-    async fn open_and_serve(
-        &self,
-        config: &Config,
-        limits: AcceptLimits,
-        late: &LateRouter,
-        readiness: &Readable,
-        stopping: &Stopping,
-    ) -> anyhow::Result<()> {
+    async fn open_and_serve(&self, config: &Config, late: &LateRouter, readiness: &Readable, stopping: &Stopping) -> anyhow::Result<()> {
         let mut stop = stopping.first();
         let record = tokio::select! {
             record = self.region_record() => record?,
             _ = stop.wait_for(|stop| *stop) => return Ok(()),
         };
-        let barrier = Arc::new(open_barrier(config, &record)?);
+        let barrier = tokio::select! {
+            barrier = open_barrier_at_last(config, &record) => Arc::new(barrier?),
+            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+        };
         let (leads, leadership) = watch::channel(false);
         let replicator = Arc::new(Replicator::new(
             ReplicationConfig::default(),
@@ -161,8 +172,8 @@ impl Node {
         readiness.set_open();
         info!(region = %config.region, node = config.node.id, api = %config.listen.api, peer = %config.listen.peer, "serving");
         tokio::join!(
-            serve_tls(api_listener, api_tls, limits, router.clone(), stopping.first()),
-            serve_plain(admin_listener, "admin", Some(local_operator), limits, router, stopping.first()),
+            serve_tls(api_listener, api_tls, at_most(config.limits.connections), router.clone(), stopping.first()),
+            serve_plain(admin_listener, "admin", Some(local_operator), at_most(LOCAL_CONNECTIONS), router, stopping.first()),
             replicator.run(stopping.first()),
             follow_leadership(&self.consensus, leads, stopping.first()),
         );
@@ -171,6 +182,9 @@ impl Node {
 
     /// Who the region is: at once on a node that was a member before, with the first entries of the log on a new one.
     async fn region_record(&self) -> anyhow::Result<RegionRecord> {
+        if read::region(&self.consensus.tables())?.is_none() {
+            info!("waiting for the region's keyring, which comes with the first entries of its log");
+        }
         loop {
             if let Some(record) = read::region(&self.consensus.tables())? {
                 return Ok(record);
@@ -180,7 +194,20 @@ impl Node {
     }
 }
 
-fn open_barrier(config: &Config, record: &RegionRecord) -> anyhow::Result<Barrier> {
+/// Opens the barrier, trying again for as long as the root key does not open it: the node stays a member of its group
+/// meanwhile, sealed and not ready. Were it to leave, a mistake with a root key could take the region's quorum with it.
+async fn open_barrier_at_last(config: &Config, record: &RegionRecord) -> anyhow::Result<Barrier> {
+    check_region(config, record)?;
+    loop {
+        match open_barrier(config, record) {
+            Ok(barrier) => return Ok(barrier),
+            Err(sealed) => error!(error = format!("{sealed:#}"), "the node is sealed and serves no client; it tries again every 5 s"),
+        }
+        tokio::time::sleep(UNSEAL_RETRY).await;
+    }
+}
+
+fn check_region(config: &Config, record: &RegionRecord) -> anyhow::Result<()> {
     if record.region != config.region || record.trust_domain != config.trust_domain || record.partition != config.partition {
         bail!(
             "the region was made as {} of {} in partition {}, the configuration says {} of {} in partition {}",
@@ -192,6 +219,10 @@ fn open_barrier(config: &Config, record: &RegionRecord) -> anyhow::Result<Barrie
             config.partition
         );
     }
+    Ok(())
+}
+
+fn open_barrier(config: &Config, record: &RegionRecord) -> anyhow::Result<Barrier> {
     let SealConfig::File { path } = &config.seal;
     let root_key = FileProvider::load(path)?;
     let keyring = Keyring::unseal(&record.keyring, &root_key)
@@ -248,6 +279,29 @@ pub(crate) fn harden(config: &Config) -> anyhow::Result<()> {
         warn!("this machine has swap: key material is locked in memory, but request bodies are not; consider swapoff -a");
     }
     Ok(())
+}
+
+/// Every connection and every database file needs a descriptor. A database that gets none stops the node, so clients must
+/// not be able to use them all up.
+fn raise_file_limit(config: &Config) -> anyhow::Result<()> {
+    let connections = config.limits.connections + PEER_CONNECTIONS + LOCAL_CONNECTIONS + LOCAL_CONNECTIONS;
+    let needed = u64::try_from(connections)? + FILES_BESIDE_CONNECTIONS;
+    let held = rustix::process::getrlimit(Resource::Nofile);
+    if held.current.is_none_or(|soft| soft >= needed) {
+        return Ok(());
+    }
+    if held.maximum.is_some_and(|hard| hard < needed) {
+        bail!(
+            "this process may open {} files and needs {needed}: raise the limit (LimitNOFILE= in systemd, ulimit -n) or lower limits.connections",
+            held.maximum.unwrap_or_default()
+        );
+    }
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: held.maximum })
+        .context("the limit of open files cannot be raised")
+}
+
+fn at_most(connections_max: usize) -> AcceptLimits {
+    AcceptLimits { connections_max, ..AcceptLimits::default() }
 }
 
 async fn bind(address: std::net::SocketAddr, listener: &str) -> anyhow::Result<TcpListener> {
@@ -349,6 +403,7 @@ impl ReplicaReservations for Reservations {
 fn reservation_refused(refusal: &Refusal) -> ReservationError {
     match refusal {
         Refusal::AlreadyExists => ReservationError::AlreadyExists,
+        Refusal::OtherReservation => ReservationError::Busy,
         Refusal::TooManyKeys | Refusal::TooManyReservations => ReservationError::LimitExceeded,
         other => ReservationError::NotAllowed(other.to_string()),
     }

@@ -6,12 +6,14 @@ use anyhow::Context;
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::get;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio::sync::watch;
 
 /// Histogram buckets, seconds: from a cache hit to a lost leader.
 const LATENCY_BUCKETS_S: &[f64] =
     &[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Histogram buckets of what is counted: log entries of one synced write.
+const COUNT_BUCKETS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 /// How often histograms are folded, so that what nobody scrapes does not grow.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -20,7 +22,12 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// # Errors
 /// When a recorder is installed already.
 pub(crate) fn start() -> anyhow::Result<PrometheusHandle> {
-    let recorder = PrometheusBuilder::new().set_buckets(LATENCY_BUCKETS_S).context("the histogram buckets are empty")?.build_recorder();
+    let suffix = |text: &str| Matcher::Suffix(text.to_owned());
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(suffix("_seconds"), LATENCY_BUCKETS_S)
+        .and_then(|builder| builder.set_buckets_for_metric(suffix("_entries"), COUNT_BUCKETS))
+        .context("the histogram buckets are empty")?
+        .build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).map_err(|_| anyhow::anyhow!("metrics are recorded already"))?;
     Ok(handle)

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use crate::applied::AppliedIndex;
+use crate::callers::Room;
 use crate::config::ConsensusConfig;
 use crate::gate::{Gate, GateTimes};
 use crate::leadership::{self, Leadership, Status};
@@ -48,6 +49,7 @@ pub(crate) struct Inner {
     pub(crate) gate: Gate,
     /// One snapshot is taken at a time.
     pub(crate) receiving: Semaphore,
+    pub(crate) room: Room,
     local: Arc<LocalStore>,
     identity: LocalIdentity,
     applied: AppliedIndex,
@@ -63,7 +65,7 @@ pub enum Readiness {
     Ready,
     /// It has not yet caught up with what it held before it was started, or belongs to no region yet.
     Recovering,
-    /// It knows of no leader.
+    /// It knows of no leader, or of one that no majority answers.
     NoLeader,
     /// It has stopped, for this reason; only a restart helps, if that.
     Stopped(String),
@@ -132,6 +134,7 @@ impl Consensus {
             proposer,
             gate,
             receiving: Semaphore::new(1),
+            room: Room::default(),
             local: storage.local(),
             identity,
             applied,
@@ -215,7 +218,7 @@ impl Consensus {
             Readiness::Stopped(reason)
         } else if !*inner.recovered.borrow() {
             Readiness::Recovering
-        } else if inner.leadership.borrow().leader.is_none() {
+        } else if inner.leadership.borrow().leader.is_none() || inner.gate.is_cut_off() {
             Readiness::NoLeader
         } else {
             Readiness::Ready

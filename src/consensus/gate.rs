@@ -86,6 +86,11 @@ impl Gate {
         round.index.get().await
     }
 
+    /// Whether reads are refused at once, because no leader has been heard of for longer than they are held.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.door.state.lock().cut_off
+    }
+
     /// Refuses everything from now on.
     pub(crate) fn close(&self) {
         self.door.state.lock().closed = true;

@@ -5,6 +5,7 @@
 //! and what a key is nobody's here.
 
 mod applied;
+mod callers;
 mod config;
 mod consensus;
 mod error;

@@ -1,14 +1,17 @@
 //! Who may say what on the peer listener.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use claviger_state::CommandBody;
+use claviger_tls::{Expect, PeerClient, streaming_body};
 use claviger_types::{ClusterId, NodeInstance};
 use http::StatusCode;
 use openraft::EntryPayload;
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
-use crate::testing::{CLUSTER, Cluster, REGION};
+use crate::testing::{CLUSTER, Cluster, REGION, within};
 use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, path};
 use crate::{Limits, Region};
 
@@ -90,4 +93,63 @@ async fn a_removed_node_is_not_heard_any_more() {
     }
     // Neither is it made a voter again.
     assert_eq!(cluster.node(leader).status().voters.len(), 2);
+}
+
+/// A body that never comes: whoever waits for it answers nothing.
+fn endless() -> claviger_tls::StreamingBody {
+    streaming_body(futures::stream::pending())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_speak_is_told_before_its_body_is_read() {
+    let cluster = Cluster::founded(Limits::default()).await;
+    let endpoint = cluster.endpoint(1);
+    let (stranger, newcomer) = (cluster.pki.client("us-east-1", 9), cluster.pki.client(REGION, 9));
+    let status = async |caller: &PeerClient, path| {
+        // Less than the listener's patience with a slow body, so that this is not what ends the wait.
+        let sent = caller.post_stream(&endpoint, &Expect::AnyNode, 0, path, endless(), Duration::from_secs(8));
+        sent.await.unwrap().status
+    };
+    for path in RAFT.into_iter().chain(CLUSTER_PATHS).chain([path::JOIN, path::SNAPSHOT]) {
+        assert_eq!(status(&stranger, path).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    for path in CLUSTER_PATHS {
+        assert_eq!(status(&newcomer, path).await, StatusCode::FORBIDDEN, "{path}");
+    }
+    // Small messages have a small limit, of which a join needs less.
+    let large = Bytes::from(vec![1; 64 * 1024]);
+    for path in [path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER, path::JOIN] {
+        assert_eq!(cluster.post(&newcomer, 1, path, large.clone()).await, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+    }
+    assert_eq!(cluster.post(&newcomer, 1, path::APPEND, large).await, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_nodes_cannot_make_a_node_hold_more_than_their_share_nor_keep_members_from_being_heard() {
+    let mut cluster = Cluster::of_three(Limits::default()).await;
+    let silent = cluster.follower().await;
+    cluster.kill(silent).await;
+    let leader = cluster.leader().await;
+    let (member, unknown) = (cluster.pki.client(REGION, silent), cluster.pki.client(REGION, 9));
+    let garbage = Bytes::from_static(&[1]);
+
+    // Two bodies of unknown length are all there is room for.
+    let endpoint = cluster.endpoint(leader);
+    let hold = || unknown.post_stream(&endpoint, &Expect::AnyNode, 1, path::APPEND, endless(), Duration::from_secs(60));
+    let full = async {
+        while cluster.post(&unknown, leader, path::APPEND, garbage.clone()).await != StatusCode::TOO_MANY_REQUESTS {}
+        assert_eq!(cluster.post(&member, leader, path::APPEND, garbage.clone()).await, StatusCode::BAD_REQUEST, "heard");
+    };
+    within("unknown nodes have no more room", async {
+        tokio::select! {
+            () = full => {}
+            (first, second) = async { tokio::join!(hold(), hold()) } => panic!("{first:?} {second:?}"),
+        }
+    })
+    .await;
+    // Those requests are gone now, and their room is free again.
+    within("room again", async {
+        while cluster.post(&unknown, leader, path::APPEND, garbage.clone()).await == StatusCode::TOO_MANY_REQUESTS {}
+    })
+    .await;
 }

@@ -218,6 +218,7 @@ async fn a_node_that_is_cut_off_refuses_at_once_until_it_hears_from_a_leader() {
         assert_eq!(cluster.node(1).read().await, Err(Unavailable));
     }
     assert!(begun.elapsed() < cluster.timings.hold / 2, "{:?}", begun.elapsed());
+    assert_eq!(cluster.node(1).readiness(), Readiness::NoLeader, "nobody should send it requests");
     // A proposal is certain not to have been made, or its outcome is unknown; never anything else.
     let proposed = cluster.node(1).propose(CommandBody::Tick).await;
     assert!(matches!(proposed, Err(ProposeError::Unavailable(_) | ProposeError::Unknown)), "{proposed:?}");

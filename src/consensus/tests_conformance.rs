@@ -5,16 +5,18 @@ use std::sync::Arc;
 
 use claviger_state::CommandBody;
 use claviger_storage::{SnapshotDir, SnapshotReceiver, StateStore, Storage, StorageOptions};
+use claviger_types::KeyId;
 use futures::Stream;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
-use openraft::{EntryPayload, OptionalSend, StorageError};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageError};
+use parking_lot::Mutex;
 
-use crate::NoObserver;
 use crate::applied::AppliedIndex;
 use crate::log::{DurableState, Log};
-use crate::machine::{Builder, StateMachine};
+use crate::machine::{Builder, StateMachine, applied_in};
 use crate::raft_types::{Entry, LogId, Proposed, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::{NoObserver, Observer};
 
 /// The suite purges what was never applied, which our own state does not allow.
 struct AnythingGoes;
@@ -135,6 +137,54 @@ async fn the_log_is_purged_only_below_what_the_state_has_on_the_disk() {
     assert_eq!(storage.state().durable_meta("applied").map(|_| ()), Some(()), "the attempt flushed");
     log.purge(log_id(5)).await.unwrap();
     assert_eq!(log.get_log_state().await.unwrap().last_purged_log_id, Some(log_id(5)));
+}
+
+/// Each call, with what was published then and what the state held.
+struct Recorder {
+    state: Arc<StateStore>,
+    applied: AppliedIndex,
+    calls: Mutex<Vec<(&'static str, Option<u64>, Option<u64>)>>,
+}
+
+impl Recorder {
+    fn record(&self, call: &'static str) {
+        let held = applied_in(&self.state).unwrap().map(|id| id.index());
+        self.calls.lock().push((call, self.applied.get(), held));
+    }
+}
+
+impl Observer for Recorder {
+    fn keys_changed(&self, _keys: &[KeyId]) {
+        self.record("keys_changed");
+    }
+
+    fn everything_changed(&self) {
+        self.record("everything_changed");
+    }
+
+    fn dirty_grew(&self) {
+        self.record("dirty_grew");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_is_told_of_before_and_after_its_tables_are_there_and_its_index_is_published_last() {
+    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let [from, to] = dirs.each_ref().map(|dir| Storage::open(dir.path(), StorageOptions::default()).unwrap());
+    let mut source = StateMachine::new(from.state(), Arc::new(NoObserver), AppliedIndex::new(None));
+    apply(&mut source, (0..8).map(|index| entry(index, tick())).collect()).await.unwrap();
+    let snapshot = source.get_snapshot_builder().await.build_snapshot().await.unwrap();
+
+    let applied = AppliedIndex::new(None);
+    let recorder = Arc::new(Recorder { state: to.state(), applied: applied.clone(), calls: Mutex::default() });
+    let machine = StateMachine::new(to.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
+    let mut machine = Connected { machine, state: to.state() };
+    apply(&mut machine.machine, (0..3).map(|index| entry(index, tick())).collect()).await.unwrap();
+    recorder.calls.lock().clear();
+    machine.install_snapshot(&snapshot.meta, snapshot.snapshot).await.unwrap();
+    let expected = [("everything_changed", Some(2), Some(2)), ("everything_changed", Some(2), Some(7)), ("dirty_grew", Some(2), Some(7))];
+    assert_eq!(*recorder.calls.lock(), expected);
+    assert_eq!(applied.get(), Some(7));
 }
 
 /// What the log and the state hold beside commands; a change is a new schema version.

@@ -16,12 +16,14 @@ pub enum CryptoError {
     },
     /// Memory for secrets could not be locked or kept out of core images. Secrets are never put into other memory.
     #[error(
-        "cannot lock {bytes} more bytes of memory for secrets; the limit of locked memory is {limit_bytes} bytes: \
-         raise it (LimitMEMLOCK= in systemd, `ulimit -l`, or CAP_IPC_LOCK)"
+        "cannot lock {bytes} more bytes of memory for secrets: {needed_bytes} bytes are needed in all, and RLIMIT_MEMLOCK is \
+         {limit_bytes} bytes; raise it (LimitMEMLOCK= in systemd, `ulimit -l`, which counts KiB, or CAP_IPC_LOCK)"
     )]
     SecretMemoryLock {
         /// How much was to be locked.
         bytes: usize,
+        /// That and what has been locked before.
+        needed_bytes: usize,
         /// RLIMIT_MEMLOCK, after it was raised as far as allowed.
         limit_bytes: u64,
         /// What the kernel answered.

@@ -12,12 +12,24 @@ use crate::{CryptoError, random};
 
 pub use process::{harden_process, swap_is_on};
 
-/// Locks the first part of the slab, so that a process whose limits do not allow it fails at its start and not later.
+/// Locks the first part of the slab, so that a process that may lock nothing fails at its start and not later.
 ///
 /// # Errors
 /// [`CryptoError::SecretMemoryLock`] says which limit to raise.
 pub fn init() -> Result<(), CryptoError> {
-    slab::Slot::acquire().map(drop)
+    reserve(1)
+}
+
+/// Locks memory now for `secrets` [`Secret32`] in all, those that exist already included, so that a process whose limits do
+/// not allow them fails at its start and not when the last of them comes. The soft limit is raised as far as the hard one.
+///
+/// When it fails nothing more is locked than before, and what was reserved before stays.
+///
+/// # Errors
+/// [`CryptoError::SecretMemoryLock`] says how much is needed and which limit to raise; [`CryptoError::SecretMemory`] when
+/// there is not that much memory.
+pub fn reserve(secrets: usize) -> Result<(), CryptoError> {
+    slab::reserve(secrets)
 }
 
 /// 32 secret bytes in locked memory, wiped on drop.

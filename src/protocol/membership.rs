@@ -37,7 +37,9 @@ impl SharedDoc {
     /// What the primary `me` makes of a member's status: the changed document, or `None` when nothing changes.
     ///
     /// Rule 4: `Creating` or `Detached` becomes `Active` by a status not older than its `since` that names every material.
-    /// Rule 10, last sentence: a member found that the document lacks is added `Detached`.
+    /// A region that the document lacks is not added by its own word: key ids and material ids stand in every ciphertext, so
+    /// that would let any peer ask for any key. (Rule 10 adds such a region `Detached`; until there are restores and
+    /// promotions no honest region can be one.)
     pub fn receive_status(&self, me: &Author, status: &StatusRecord) -> Option<Self> {
         if !self.key_id.is_multi_region() || !self.is_owned_by(me) || status.key_id != self.key_id || status.region == me.region {
             return None;
@@ -46,18 +48,13 @@ impl SharedDoc {
             return None;
         }
         let next_version = self.version.next();
-        let member = match self.members.get(&status.region) {
-            None if self.members.len() >= REGIONS_MAX => return None,
-            None => Member { status: MemberStatus::Detached, born: next_version.clone(), since: next_version.clone() },
-            Some(member) => {
-                let waits = matches!(member.status, MemberStatus::Creating | MemberStatus::Detached);
-                let recent = status.member_since.as_ref().is_some_and(|since| *since >= member.since);
-                if !waits || !recent || !self.material_ids().is_subset(&status.materials) {
-                    return None;
-                }
-                Member { status: MemberStatus::Active, born: member.born.clone(), since: next_version.clone() }
-            }
-        };
+        let member = self.members.get(&status.region)?;
+        let waits = matches!(member.status, MemberStatus::Creating | MemberStatus::Detached);
+        let recent = status.member_since.as_ref().is_some_and(|since| *since >= member.since);
+        if !waits || !recent || !self.material_ids().is_subset(&status.materials) {
+            return None;
+        }
+        let member = Member { status: MemberStatus::Active, born: member.born.clone(), since: next_version.clone() };
         let mut next = self.clone();
         next.version = next_version;
         next.members.insert(status.region.clone(), member);

@@ -124,6 +124,10 @@ pub(crate) fn not_reserved(error: ReservationError, arn: &KeyArn, region: &Regio
         }
         ReservationError::NotAllowed(message) => ApiError::new(ErrorCode::AccessDenied, message),
         ReservationError::UnknownRegion => unknown_region(region),
+        ReservationError::Busy => {
+            let message = format!("Another ReplicateKey of {arn} to {region} is under way or was given up; try again in a minute.");
+            ApiError::new(ErrorCode::KmsInvalidState, message)
+        }
         ReservationError::Unreachable => {
             tracing::warn!(%region, "a replica was asked for and its region does not answer");
             ApiError::internal()

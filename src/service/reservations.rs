@@ -50,6 +50,9 @@ pub enum ReservationError {
     /// The target is not a peer of this region.
     #[error("the target region is not a peer")]
     UnknownRegion,
+    /// The target holds a place for another request for the same replica, which lapses unless that one commits.
+    #[error("the target region holds a place for another request")]
+    Busy,
     /// The target did not answer in time.
     #[error("the target region does not answer")]
     Unreachable,

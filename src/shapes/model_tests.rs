@@ -102,7 +102,8 @@ fn cases(model: &Value, name: &str, path: &str) -> Vec<Case> {
     let bound = |which: &str| shape.get(which).map(|bound| usize::try_from(bound.as_u64().unwrap()).unwrap());
     let blob = |length: usize| json!(base64::Engine::encode(&base64::engine::general_purpose::STANDARD, vec![7; length]));
     let shown = |value: &Value| match value {
-        Value::String(text) if kind == "string" => format!("Value '{text}'"),
+        // A long value is cut.
+        Value::String(text) if kind == "string" => format!("Value '{}'", &text[..text.floor_char_boundary(512)]),
         Value::Number(number) => format!("Value '{number}'"),
         _ => "Value".to_owned(),
     };

@@ -19,9 +19,9 @@ pub(crate) struct TagWire<'a> {
 
 pub(crate) type TagListWire<'a> = Vec<Option<Object<TagWire<'a>>>>;
 
-/// The model's constraints; the list itself has none.
+/// The model's constraints; the list itself has none. [`parse`] refuses a list with too many tags, whatever they are.
 pub(crate) fn check(checks: &mut Checks, tags: Option<&TagListWire<'_>>) {
-    for (index, tag) in tags.into_iter().flatten().enumerate() {
+    for (index, tag) in tags.filter(|list| list.len() <= TAGS_PER_KEY_MAX).into_iter().flatten().enumerate() {
         let path = format!("tags.{}.member", index + 1);
         checks.required(&path, tag.as_ref());
         let Some(Object(tag)) = tag else { continue };

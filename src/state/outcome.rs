@@ -131,6 +131,9 @@ pub enum Refusal {
     /// A region cannot be its own peer, or a peer's endpoints are none or too many.
     #[error("the peer is not acceptable: {0}")]
     BadPeer(String),
+    /// Another ReplicateKey for the same key and region, with other contents, is under way or was given up not long ago.
+    #[error("another reservation is held for this key")]
+    OtherReservation,
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.

@@ -41,10 +41,11 @@ impl Resources {
         options
     }
 
-    /// For the log: what was synced is there after a crash; recovery ends where an unfinished write begins.
+    /// For the log: what was synced is there after a crash, and recovery drops an unfinished write at the end. A record that
+    /// is damaged before the end stops the opening: it and what follows may have been acknowledged.
     pub(crate) fn log_options(&self) -> Options {
         let mut options = self.database_options();
-        options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+        options.set_wal_recovery_mode(DBRecoveryMode::TolerateCorruptedTailRecords);
         options.set_max_total_wal_size(64 << 20);
         options
     }
@@ -75,6 +76,8 @@ impl Resources {
 }
 
 /// Opens a database with exactly these column families; creates it if it is `new`.
+///
+/// That no other process uses it is the data directory's lock to say, never RocksDB's text, which may name any path.
 pub(crate) fn open(path: &Path, mut options: Options, new: bool, families: Vec<ColumnFamilyDescriptor>) -> Result<DB, StorageError> {
     if !new && !path.join("CURRENT").exists() {
         return Err(StorageError::damaged(path, "the database is missing"));
@@ -83,7 +86,6 @@ pub(crate) fn open(path: &Path, mut options: Options, new: bool, families: Vec<C
     options.create_missing_column_families(new);
     DB::open_cf_descriptors(&options, path, families).map_err(|source| match source.kind() {
         rocksdb::ErrorKind::Corruption => StorageError::damaged(path, source.into_string()),
-        _ if source.as_ref().contains("lock") => StorageError::Locked(path.to_owned()),
         _ => StorageError::database("open", path)(source),
     })
 }
@@ -98,4 +100,25 @@ pub(crate) fn scan_options() -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_total_order_seek(true);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_path_that_speaks_of_locks_does_not_make_a_fault_one() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("block-storage");
+        let options = || Resources::new(&StorageOptions::default()).log_options();
+        drop(open(&path, options(), true, Vec::new()).unwrap());
+        // What it needs for its own lock cannot be opened.
+        fs::remove_file(path.join("LOCK")).unwrap();
+        fs::create_dir(path.join("LOCK")).unwrap();
+        let error = open(&path, options(), false, Vec::new()).unwrap_err();
+        let StorageError::Database { doing: "open", source, .. } = &error else { panic!("{error}") };
+        assert!(source.as_ref().contains("block-storage") && source.as_ref().contains("lock"), "{source}");
+    }
 }

@@ -47,7 +47,7 @@ pub struct AcceptLimits {
     pub ping_interval: Duration,
     /// HTTP/2: how long it may take to say so.
     pub ping_timeout: Duration,
-    /// At shutdown: how long requests in flight may take to finish.
+    /// At shutdown, and when the client's certificate has expired: how long requests in flight may take to finish.
     pub drain_timeout: Duration,
 }
 
@@ -140,8 +140,8 @@ impl Refusal {
 }
 
 fn identify<S>(tls: &ServerTls, stream: &TlsStream<S>, address: Option<SocketAddr>) -> Result<Peer, IdentityError> {
-    let (identity, fingerprint) = tls.identify(stream.get_ref().1.peer_certificates())?;
-    Ok(Peer::new(identity, address, Some(fingerprint)))
+    let (identity, certificate) = tls.identify(stream.get_ref().1.peer_certificates())?;
+    Ok(Peer::new(identity, address, Some(certificate)))
 }
 
 async fn accept_loop<L, F, W>(mut listener: L, name: &'static str, limits: AcceptLimits, mut shutdown: watch::Receiver<bool>, work: F)

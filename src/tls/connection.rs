@@ -1,8 +1,11 @@
-//! One connection from its first byte of HTTP to its end: serve, watch for idleness, drain, cut.
+//! One connection from its first byte of HTTP to its end: serve, watch for idleness and expiry, drain, cut.
 //!
 //! hyper's own header timeout is not used: it takes an idle keep-alive connection for a slow one, and HTTP/2 has none.
 //! Instead one watchdog per connection asks whether requests begin: the first within the header timeout, each further one
 //! within the idle timeout of the last answer. Whatever a client dribbles without completing a request, it is cut.
+//!
+//! A certificate is good for requests that begin before it expires. Then the connection drains as at shutdown; a request
+//! that comes all the same, as an HTTP/2 client may send it past our GOAWAY, is answered 421 without being looked at.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -11,6 +14,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::IntoResponse;
+use http::StatusCode;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -23,7 +28,7 @@ use tokio::time::Instant;
 use tower::Service;
 
 use crate::accept::AcceptLimits;
-use crate::identity::Peer;
+use crate::identity::{Certificate, Peer};
 use crate::paced_body::PacedBody;
 
 /// Receive window of one HTTP/2 stream: the largest API body in one flight.
@@ -53,6 +58,7 @@ pub(crate) async fn drive<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let certificate = peer.as_ref().and_then(|peer| peer.certificate);
     let activity = Arc::new(Activity::new());
     let service = service_fn({
         let activity = Arc::clone(&activity);
@@ -62,9 +68,12 @@ pub(crate) async fn drive<S>(
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
-            let answer = router.clone().call(request);
+            let answer = good(certificate).then(|| router.clone().call(request));
             async move {
-                let answer: Result<_, Infallible> = answer.await;
+                let answer: Result<_, Infallible> = match answer {
+                    Some(answer) => answer.await,
+                    None => Ok(StatusCode::MISDIRECTED_REQUEST.into_response()),
+                };
                 drop(in_flight);
                 answer
             }
@@ -76,7 +85,7 @@ pub(crate) async fn drive<S>(
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HTTP1_BUFFER_BYTES);
             builder.max_header_size(limits.header_bytes_max as usize);
-            watch_over(builder.serve_connection(io, service), &activity, &limits, shutdown).await;
+            watch_over(builder.serve_connection(io, service), &activity, certificate, &limits, shutdown).await;
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -88,13 +97,30 @@ pub(crate) async fn drive<S>(
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .keep_alive_interval(limits.ping_interval)
                 .keep_alive_timeout(limits.ping_timeout);
-            watch_over(builder.serve_connection(io, service), &activity, &limits, shutdown).await;
+            watch_over(builder.serve_connection(io, service), &activity, certificate, &limits, shutdown).await;
         }
     }
 }
 
-async fn watch_over<C: GracefulConnection>(connection: C, activity: &Activity, limits: &AcceptLimits, mut shutdown: watch::Receiver<bool>)
-where
+/// Whether a request may begin. There is nothing to expire where there is no certificate.
+fn good(certificate: Option<Certificate>) -> bool {
+    certificate.is_none_or(|certificate| certificate.time_left().is_some())
+}
+
+async fn expired(certificate: Option<Certificate>) {
+    match certificate {
+        Some(certificate) => certificate.expired().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn watch_over<C: GracefulConnection>(
+    connection: C,
+    activity: &Activity,
+    certificate: Option<Certificate>,
+    limits: &AcceptLimits,
+    mut shutdown: watch::Receiver<bool>,
+) where
     C::Error: std::fmt::Debug,
 {
     let mut connection: Pin<&mut C> = pin!(connection);
@@ -103,6 +129,7 @@ where
             // An end is an end, whether the client hung up, broke the protocol or was told to go.
             _ = connection.as_mut() => return,
             () = stopped(&mut shutdown) => break Instant::now() + limits.drain_timeout,
+            () = expired(certificate) => break Instant::now() + limits.drain_timeout,
             () = tokio::time::sleep_until(activity.deadline(limits)) => match activity.state(limits) {
                 State::Alive => {}
                 State::NeverBegan => return,

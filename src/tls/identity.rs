@@ -7,9 +7,13 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use claviger_types::{Identity, ParseError, TrustDomain};
+use claviger_types::{Clock, Identity, ParseError, SystemClock, Timestamp, TrustDomain};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+/// How late it may be noticed that the system's clock was set: timers do not follow it.
+const CLOCK_CHECK: Duration = Duration::from_secs(60);
 
 /// Why a certificate names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,10 +43,7 @@ pub enum IdentityError {
 /// # Errors
 /// When the certificate does not parse, has no or several URI SANs, or the URI is no identity of this trust domain.
 pub fn certificate_identity(der: &[u8], domain: &TrustDomain) -> Result<Identity, IdentityError> {
-    let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
-    if !rest.is_empty() {
-        return Err(IdentityError::Malformed);
-    }
+    let certificate = parse(der)?;
     // Fails on a repeated extension, which would hide a second URI.
     let names = certificate.subject_alternative_name().map_err(|_| IdentityError::Malformed)?.ok_or(IdentityError::NoUri)?;
     let mut uris = names.value.general_names.iter().filter_map(|name| match name {
@@ -54,6 +55,13 @@ pub fn certificate_identity(der: &[u8], domain: &TrustDomain) -> Result<Identity
         return Err(IdentityError::SeveralUris);
     }
     Identity::from_spiffe(uri, domain).map_err(IdentityError::Spiffe)
+}
+
+fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
+    match X509Certificate::from_der(der) {
+        Ok(([], certificate)) => Ok(certificate),
+        Ok(_) | Err(_) => Err(IdentityError::Malformed),
+    }
 }
 
 /// What kind of identity this is, in words for messages.
@@ -96,6 +104,41 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// What is kept of a leaf certificate for as long as its connection lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Of the whole certificate.
+    pub fingerprint: Fingerprint,
+    /// The end of its validity: a whole second, and the last one in which it is good (RFC 5280 section 4.1.2.5).
+    pub not_after: Timestamp,
+}
+
+impl Certificate {
+    /// Of a certificate in DER.
+    ///
+    /// # Errors
+    /// When it does not parse.
+    pub fn of(der: &[u8]) -> Result<Self, IdentityError> {
+        let seconds = parse(der)?.validity().not_after.timestamp();
+        // A certificate that ended before 1970 ended in 1970.
+        let not_after = Timestamp::from_millis(u64::try_from(seconds).unwrap_or(0).saturating_mul(1000));
+        Ok(Self { fingerprint: Fingerprint::of(der), not_after })
+    }
+
+    /// How long it is still good by the system's clock; none once it has expired.
+    pub(crate) fn time_left(&self) -> Option<Duration> {
+        let end = self.not_after.plus(Duration::from_secs(1));
+        Some(end.since(SystemClock.now())).filter(|left| !left.is_zero())
+    }
+
+    /// Waits until it has expired.
+    pub(crate) async fn expired(&self) {
+        while let Some(left) = self.time_left() {
+            tokio::time::sleep(left.min(CLOCK_CHECK)).await;
+        }
+    }
+}
+
 /// Who is at the other end of a connection: an extension of every request that the accept loop serves. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer(Arc<PeerFacts>);
@@ -108,13 +151,13 @@ pub struct PeerFacts {
     /// Where it connected from; none on a Unix socket.
     pub address: Option<SocketAddr>,
     /// Its leaf certificate; none where there is no TLS.
-    pub certificate_fingerprint: Option<Fingerprint>,
+    pub certificate: Option<Certificate>,
 }
 
 impl Peer {
     /// Puts the facts together.
-    pub fn new(identity: Identity, address: Option<SocketAddr>, certificate_fingerprint: Option<Fingerprint>) -> Self {
-        Self(Arc::new(PeerFacts { identity, address, certificate_fingerprint }))
+    pub fn new(identity: Identity, address: Option<SocketAddr>, certificate: Option<Certificate>) -> Self {
+        Self(Arc::new(PeerFacts { identity, address, certificate }))
     }
 }
 

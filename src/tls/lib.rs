@@ -26,6 +26,8 @@ mod testing;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_expiry;
+#[cfg(test)]
 mod tests_limits;
 #[cfg(test)]
 mod tests_peer_client;
@@ -36,7 +38,7 @@ pub use api_client::{ApiClient, ApiResponse};
 pub use client::ClientTls;
 pub use error::{ApiClientError, ClientError, ConnectError, TlsError};
 pub use files::IdentityFiles;
-pub use identity::{Fingerprint, IdentityError, Peer, PeerFacts, certificate_identity};
+pub use identity::{Certificate, Fingerprint, IdentityError, Peer, PeerFacts, certificate_identity};
 pub use listener::{Listener, bind_unix};
 pub use peer_client::{Expect, PeerClient, Response, StreamingBody, streaming_body};
 pub use server::{Admission, ServerTls};

@@ -24,7 +24,7 @@ use tokio_rustls::client::TlsStream;
 
 use crate::client::ClientTls;
 use crate::error::ConnectError;
-use crate::identity::{IdentityError, certificate_identity};
+use crate::identity::{Certificate, IdentityError, certificate_identity};
 use crate::provider::ALPN_H2;
 
 /// What a request body may be: known bytes or a stream.
@@ -48,11 +48,17 @@ const SLOTS_MAX: usize = 1024;
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<RequestBody>,
     pub(crate) peer: Identity,
+    certificate: Certificate,
     started: Instant,
     last_answer_ms: AtomicU64,
 }
 
 impl Connection {
+    /// Whether another request may be sent on it. A peer is believed no longer than its certificate is good.
+    fn is_live(&self) -> bool {
+        !self.sender.is_closed() && self.certificate.time_left().is_some()
+    }
+
     /// Notes that the peer has answered something.
     pub(crate) fn answered(&self) {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -76,7 +82,7 @@ impl Slot {
     fn is_live(&self) -> bool {
         match self {
             Self::Connecting(outcome) => outcome.has_changed().is_ok(),
-            Self::Ready(connection) => !connection.sender.is_closed(),
+            Self::Ready(connection) => connection.is_live(),
         }
     }
 }
@@ -120,7 +126,7 @@ impl Pool {
         let key = (endpoint.to_owned(), lane);
         let mut slots = lock(&self.slots);
         match slots.get(&key) {
-            Some(Slot::Ready(connection)) if !connection.sender.is_closed() => return Ok(Slot::Ready(Arc::clone(connection))),
+            Some(Slot::Ready(connection)) if connection.is_live() => return Ok(Slot::Ready(Arc::clone(connection))),
             Some(slot @ Slot::Connecting(outcome)) if slot.is_live() => return Ok(Slot::Connecting(outcome.clone())),
             _ => {}
         }
@@ -178,6 +184,7 @@ async fn connect(tls: &ClientTls, domain: &TrustDomain, name: ServerName<'static
     }
     let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(ConnectError::Identity(IdentityError::NoUri))?;
     let peer = certificate_identity(leaf, domain).map_err(ConnectError::Identity)?;
+    let certificate = Certificate::of(leaf).map_err(ConnectError::Identity)?;
     let (sender, driver) = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -194,7 +201,7 @@ async fn connect(tls: &ClientTls, domain: &TrustDomain, name: ServerName<'static
             tracing::debug!(%error, "a peer connection ended");
         }
     });
-    Ok(Connection { sender, peer, started: Instant::now(), last_answer_ms: AtomicU64::new(0) })
+    Ok(Connection { sender, peer, certificate, started: Instant::now(), last_answer_ms: AtomicU64::new(0) })
 }
 
 #[cfg(test)]

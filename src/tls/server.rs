@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::TlsError;
 use crate::files::{IdentityFiles, read_anchors};
-use crate::identity::{Fingerprint, IdentityError, certificate_identity, kind};
+use crate::identity::{Certificate, IdentityError, certificate_identity, kind};
 use crate::provider::{ALPN_H2, ALPN_HTTP1, VERSIONS, provider};
 use crate::verify::ClientVerifier;
 
@@ -94,9 +94,9 @@ impl ServerTls {
     }
 
     /// Who a verified client is. The verifier has admitted it already; asking again keeps this true by itself.
-    pub(crate) fn identify(&self, chain: Option<&[CertificateDer<'_>]>) -> Result<(Identity, Fingerprint), IdentityError> {
+    pub(crate) fn identify(&self, chain: Option<&[CertificateDer<'_>]>) -> Result<(Identity, Certificate), IdentityError> {
         let leaf = chain.and_then(<[_]>::first).ok_or(IdentityError::NoUri)?;
         let identity = self.admission.admit(certificate_identity(leaf, &self.domain)?)?;
-        Ok((identity, Fingerprint::of(leaf)))
+        Ok((identity, Certificate::of(leaf)?))
     }
 }

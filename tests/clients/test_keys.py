@@ -3,6 +3,8 @@
 import base64
 import json
 import ssl
+import subprocess
+import sys
 import urllib.request
 
 import pytest
@@ -162,7 +164,17 @@ def test_errors_are_those_of_aws(deployment):
     assert too_long.endswith("at 'plaintext' failed to satisfy constraint: Member must have length less than or equal to 4096")
 
 
-def test_http2_and_request_ids(deployment):
+def test_the_lines_that_the_demo_prints_work_as_pasted(deployment):
+    """Typed into Python's prompt and run as a file."""
+    output = (deployment.directory / "demo.out").read_text()
+    lines = output[output.index("import boto3"):]
+    assert len(lines.splitlines()) > 10
+    for arguments, typed in [(["-i", "-q"], lines), (["-c", lines], "")]:
+        ran = subprocess.run([sys.executable, *arguments], input=typed, capture_output=True, text=True, timeout=60)
+        assert "b'hello'" in ran.stdout and "Error" not in ran.stderr, ran.stdout + ran.stderr
+
+
+def test_a_plain_client_without_signature(deployment):
     """Python's standard library, as a client that signs nothing: the certificate is the identity."""
     who = deployment.identities["admin"]
     tls = ssl.create_default_context(cafile=deployment.contract["ca"])

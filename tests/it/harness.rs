@@ -1,6 +1,6 @@
 //! A deployment of real processes, started by `claviger demo`, and what tests do to it from outside.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +34,8 @@ pub(crate) struct Deployment {
     pub(crate) contract: Value,
     demo: Option<Child>,
     restarted: Vec<Child>,
+    /// What the demo was started with besides this process's own; nodes that are started again get it too.
+    environment: Vec<(String, String)>,
     runtime: tokio::runtime::Runtime,
 }
 
@@ -63,11 +65,8 @@ impl Deployment {
         let contract = std::fs::read_to_string(dir.path().join("demo/demo.json")).unwrap();
         let contract = serde_json::from_str(&contract).unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        Self { dir, contract, demo: Some(demo), restarted: Vec::new(), runtime }
-    }
-
-    pub(crate) fn demo_pid(&self) -> u32 {
-        self.demo.as_ref().unwrap().id()
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Self { dir, contract, demo: Some(demo), restarted: Vec::new(), environment, runtime }
     }
 
     pub(crate) fn nodes(&self) -> Vec<&Value> {
@@ -105,8 +104,7 @@ impl Deployment {
     }
 
     pub(crate) fn kill(&mut self, node: &Value) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(node["pid"].as_u64().unwrap()).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        signal(pid_of(node), rustix::process::Signal::KILL);
         // Its first thread can be a zombie while others still end and hold its files.
         let (stat, tasks) = (format!("/proc/{}/stat", node["pid"]), format!("/proc/{}/task", node["pid"]));
         eventually("the node is gone", || {
@@ -115,16 +113,20 @@ impl Deployment {
         });
     }
 
-    pub(crate) fn restart(&mut self, node: &Value) {
+    /// Starts a node again, as a child of this process, and says which process it is now.
+    pub(crate) fn restart(&mut self, node: &Value) -> u32 {
         let log = std::fs::OpenOptions::new().append(true).open(node["log"].as_str().unwrap()).unwrap();
         let child = Command::new(BINARY)
             .args(["serve", "--config", node["config"].as_str().unwrap()])
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
+        let pid = child.id();
         self.restarted.push(child);
+        pid
     }
 
     /// Stops everything, as Ctrl-C does, and checks that it ended well.
@@ -148,10 +150,30 @@ impl Drop for Deployment {
 }
 
 fn terminate(child: &mut Child) -> std::process::ExitStatus {
-    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    // It may have ended already.
-    let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    signal(child.id(), rustix::process::Signal::TERM);
     child.wait().unwrap()
+}
+
+/// The process that a node was when the contract was read.
+pub(crate) fn pid_of(node: &Value) -> u32 {
+    u32::try_from(node["pid"].as_u64().unwrap()).unwrap()
+}
+
+pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    // It may have ended already.
+    let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// The status of a path of a node's metrics listener; none while nothing listens there.
+pub(crate) fn metrics_status(node: &Value, path: &str) -> Option<u16> {
+    let address = node["metrics"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
 }
 
 /// A stopped node's data, opened as only the holder of its root key can.

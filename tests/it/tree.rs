@@ -1,5 +1,6 @@
 //! What ships beside the code: example configurations, and habits that every source file keeps.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -52,4 +53,56 @@ fn every_source_file_says_what_it_is() {
         let text = std::fs::read_to_string(&source).unwrap();
         assert!(text.starts_with("//!"), "{} does not open with //!", source.display());
     }
+}
+
+#[test]
+fn no_document_has_a_gap_left_in_it() {
+    let mut documents = vec![root().join("README.md")];
+    files_below(&root().join("docs"), ".md", &mut documents);
+    assert!(documents.len() > 1);
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let gap = text.lines().position(|line| line.contains("@@"));
+        assert!(gap.is_none(), "{}:{} has a placeholder", document.display(), gap.unwrap() + 1);
+    }
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_metric_exists() {
+    let mut sources = Vec::new();
+    files_below(&root().join("src"), ".rs", &mut sources);
+    let mut reported = BTreeSet::new();
+    for source in sources {
+        // A name is a whole string; names of crates never are.
+        let text = std::fs::read_to_string(source).unwrap();
+        for (at, _) in text.match_indices("\"claviger_") {
+            let name = text[at + 1..].split('"').next().unwrap();
+            if is_metric(name) {
+                reported.insert(name.to_owned());
+            }
+        }
+    }
+    let text = std::fs::read_to_string(root().join("docs/operations.md")).unwrap();
+    // In code spans, with or without labels.
+    let spans = text.split('`').filter(|span| span.starts_with("claviger_") && !span.contains('='));
+    let documented: BTreeSet<String> = spans.flat_map(names_in).collect();
+    assert!(documented.iter().all(|name| is_metric(name)), "{documented:?}");
+    assert!(reported.len() > 10, "{reported:?}");
+    let missing: Vec<_> = reported.difference(&documented).collect();
+    let unknown: Vec<_> = documented.difference(&reported).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "not documented: {missing:?}; not in the code: {unknown:?}");
+}
+
+fn is_metric(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+}
+
+/// `a_{b,c}_d{label}` is `a_b_d` and `a_c_d`.
+fn names_in(span: &str) -> Vec<String> {
+    let Some((before, rest)) = span.split_once('{') else { return vec![span.to_owned()] };
+    if !before.ends_with('_') {
+        return vec![before.to_owned()];
+    }
+    let (choices, after) = rest.split_once('}').unwrap_or_else(|| panic!("`{span}` does not close"));
+    choices.split(',').flat_map(|choice| names_in(&format!("{before}{choice}{after}"))).collect()
 }

@@ -1,5 +1,6 @@
-//! `demo.json`: what tests, benches and people read to find the deployment (DESIGN.md section 8). The agent and the access
-//! keys that it accepts do not exist yet, so their fields are absent.
+//! `demo.json`: what tests, benches and people read to find the deployment (DESIGN.md section 8). The agent does not exist
+//! yet, so its field is absent. Access keys are there because SDKs insist on signing; over mutual TLS the certificate is
+//! the identity and no listener looks at them.
 
 use std::path::PathBuf;
 
@@ -40,8 +41,10 @@ fn contract(deployment: &Deployment) -> Value {
         .iter()
         .map(|identity| {
             let files = deployment.identity_files(identity.name);
+            let access_key = &deployment.access_keys[identity.name];
             json!({
                 "name": identity.name, "account": identity.account, "arn": identity.arn(), "cert": files.certificate, "key": files.key,
+                "access_key_id": access_key.id, "secret_access_key": access_key.secret,
             })
         })
         .collect();
@@ -53,45 +56,42 @@ fn contract(deployment: &Deployment) -> Value {
     })
 }
 
-/// What to paste, once the deployment stays up.
+/// What to paste, once the deployment stays up: into a file or line by line into Python's prompt.
 pub(super) fn how_to_use(deployment: &Deployment) -> String {
     let admin = deployment.identity_files("admin");
     let regions: Vec<_> = deployment.regions().collect();
     let (first, last) = (&regions[0], &regions[regions.len() - 1]);
-    let client = |region: &str, endpoint: String| {
-        format!(
-            "boto3.client(\"kms\", region_name=\"{region}\", endpoint_url=\"{endpoint}\", verify=ca, config=mtls,\n    aws_access_key_id=\"unused\", aws_secret_access_key=\"unused\")"
-        )
+    let client = |region: &str, endpoint: String| format!("kms(\"{region}\", \"{endpoint}\")");
+    let replicate = if regions.len() > 1 {
+        format!("here.replicate_key(KeyId=key, ReplicaRegion=\"{}\")[\"ReplicaKeyMetadata\"][\"KeyState\"]\n", last.0)
+    } else {
+        String::new()
     };
     format!(
         r#"
 The deployment runs until you interrupt it. In Python, with boto3:
 
-import boto3, botocore.config
+import boto3, botocore.config, time
 ca = "{ca}"
 mtls = botocore.config.Config(client_cert=("{cert}", "{key}"))
+unused = dict(aws_access_key_id="unused", aws_secret_access_key="unused")  # SDKs insist on signing; the certificate is the identity
+kms = lambda region, url: boto3.client("kms", region_name=region, endpoint_url=url, verify=ca, config=mtls, **unused)
 here = {here}
 there = {there}
 key = here.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
 blob = here.encrypt(KeyId=key, Plaintext=b"hello")["CiphertextBlob"]
-if "{first_name}" != "{last_name}":
-    here.replicate_key(KeyId=key, ReplicaRegion="{last_name}")
-import time
-while True:
-    try:
-        print(there.decrypt(CiphertextBlob=blob)["Plaintext"])
-        break
-    except (there.exceptions.KMSInvalidStateException, there.exceptions.ClientError) as error:
-        if error.response["Error"]["Code"] not in ("KMSInvalidStateException", "AccessDeniedException"):
-            raise
-        time.sleep(0.1)  # the replica is being created
+{replicate}def enabled(kms):
+    try: return kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"] == "Enabled"
+    except kms.exceptions.NotFoundException: return False
+
+while not enabled(there): time.sleep(0.1)
+
+print(there.decrypt(CiphertextBlob=blob)["Plaintext"])
 "#,
         ca = deployment.api_ca().display(),
         cert = admin.certificate.display(),
         key = admin.key.display(),
         here = client(first.0.as_str(), first.1[0].api()),
         there = client(last.0.as_str(), last.1[0].api()),
-        first_name = first.0,
-        last_name = last.0,
     )
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use claviger_crypto::random;
 use claviger_operator::{admin, pki};
 use claviger_shapes::admin::AddPeer;
@@ -47,8 +49,24 @@ pub(super) const IDENTITIES: [DemoIdentity; 6] = [
     DemoIdentity { name: "carol", account: "444455556666", path: "user/carol" },
 ];
 
+/// What an SDK signs with.
+pub(super) struct AccessKey {
+    pub(super) id: String,
+    pub(super) secret: String,
+}
+
+impl AccessKey {
+    /// In AWS's form: 20 letters and digits, and 40 characters of base64.
+    fn random() -> anyhow::Result<Self> {
+        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+        let id = random::bytes::<16>()?.map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+        Ok(Self { id: format!("AKIA{}", String::from_iter(id)), secret: STANDARD.encode(random::bytes::<30>()?) })
+    }
+}
+
 pub(super) struct Deployment {
     pub(super) dir: PathBuf,
+    pub(super) access_keys: BTreeMap<&'static str, AccessKey>,
     pub(super) nodes_per_region: u64,
     order: Vec<Region>,
     nodes: BTreeMap<Region, Vec<NodeProcess>>,
@@ -68,7 +86,8 @@ impl Deployment {
                 .collect();
             ensure!(nodes.insert(region.clone(), of_region).is_none(), "{region} is named twice");
         }
-        Ok(Self { dir: dir.to_owned(), nodes_per_region, order: regions.to_vec(), nodes })
+        let access_keys = IDENTITIES.iter().map(|identity| Ok((identity.name, AccessKey::random()?))).collect::<anyhow::Result<_>>()?;
+        Ok(Self { dir: dir.to_owned(), access_keys, nodes_per_region, order: regions.to_vec(), nodes })
     }
 
     /// The regions in the order in which they were asked for.

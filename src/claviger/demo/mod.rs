@@ -33,7 +33,7 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let mut deployment = Deployment::new(&dir, &args.regions, args.nodes, args.port_base)?;
     let outcome = tokio::select! {
         outcome = start_and_show(&mut deployment, args, &mut progress) => outcome,
-        () = crate::shutdown::signal() => Ok(()),
+        () = crate::shutdown::signal() => Err(anyhow::anyhow!("interrupted before everything was shown")),
     };
     if outcome.is_ok() && args.keep_running {
         progress.say(&contract::how_to_use(&deployment))?;
@@ -50,12 +50,17 @@ async fn start_and_show(deployment: &mut Deployment, args: &DemoArgs, progress: 
     progress.note(&format!("wrote {}", contract::path(deployment).display()))?;
     if !args.no_scenario {
         scenario::run(deployment, progress).await?;
+        // Nodes that were started again have other process ids.
+        contract::write(deployment)?;
     }
     Ok(())
 }
 
 /// Makes the directory, or empties it when an earlier demo left it.
 fn prepare(dir: &Path) -> anyhow::Result<()> {
+    if socket_answers(dir) {
+        bail!("a demo runs in {}: stop it first, or choose another --dir", dir.display());
+    }
     let in_use = dir.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if in_use && !dir.join(MARKER).exists() {
         bail!("{} is not empty and was not made by a demo: choose another --dir", dir.display());
@@ -65,4 +70,11 @@ fn prepare(dir: &Path) -> anyhow::Result<()> {
     }
     std::fs::create_dir_all(dir).with_context(|| format!("{} cannot be made", dir.display()))?;
     std::fs::write(dir.join(MARKER), "made by claviger demo; emptied when it runs again\n").context("the demo's marker cannot be written")
+}
+
+/// Whether any node of an earlier demo still answers on its admin socket.
+fn socket_answers(dir: &Path) -> bool {
+    let subdirectories = |dir: &Path| dir.read_dir().into_iter().flatten().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
+    let nodes = subdirectories(dir).into_iter().flat_map(|region| subdirectories(&region));
+    nodes.into_iter().any(|node| std::os::unix::net::UnixStream::connect(node.join("admin.sock")).is_ok())
 }

@@ -9,6 +9,7 @@ mod error;
 mod reservations;
 mod statuses;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +25,10 @@ use claviger_state::{PeerRecord, RegionRecord, read};
 use claviger_tls::Peer;
 use claviger_types::limits::RECORD_BYTES_MAX;
 use claviger_types::{Identity, Region as RegionName};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use self::error::ReceiveError;
 use crate::core::Core;
@@ -36,9 +38,19 @@ use crate::numbers::count_batch_received;
 /// How long a message waits for its turn to be read before its sender is told to come back.
 const TURN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// One region may hold one of so many parts of all turns.
+const REGION_SHARE: usize = 4;
+
 pub(crate) struct Receiver<R> {
     core: Arc<Core<R>>,
     turns: Semaphore,
+    turns_by_region: Mutex<HashMap<RegionName, Arc<Semaphore>>>,
+}
+
+/// The right to have one message read and worked on.
+struct Turn<'a> {
+    _of_all: SemaphorePermit<'a>,
+    _of_region: OwnedSemaphorePermit,
 }
 
 /// A sender whose certificate and admission have been checked.
@@ -66,7 +78,7 @@ pub(crate) fn router<R: Region>(core: Arc<Core<R>>) -> Router {
         .route(path::STATUSES, post(statuses::<R>))
         .route(path::RESERVE, post(reserve::<R>))
         .route(path::RESERVATION, post(reservation::<R>))
-        .with_state(Arc::new(Receiver { core, turns }))
+        .with_state(Arc::new(Receiver { core, turns, turns_by_region: Mutex::default() }))
 }
 
 type Shared<R> = State<Arc<Receiver<R>>>;
@@ -132,17 +144,30 @@ impl<R: Region> Receiver<R> {
     }
 
     /// Admits the sender, waits for a turn, and reads the body.
-    async fn take(&self, source: &Peer, body: Body) -> Result<(Admitted<R::Tables>, SemaphorePermit<'_>, Bytes), ReceiveError> {
+    async fn take(&self, source: &Peer, body: Body) -> Result<(Admitted<R::Tables>, Turn<'_>, Bytes), ReceiveError> {
         // Before the body: a stranger costs a lookup and no memory. Only one who may have been admitted lately, elsewhere
         // in the region, is worth the read gate.
         if read::peer(&self.core.region.tables(), source_region(source)?)?.is_none() {
             self.admit(source).await?;
         }
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.acquire()).await;
-        let turn = turn.map_err(|_| ReceiveError::Busy)?.map_err(|_| ReceiveError::Busy)?;
+        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turn(source_region(source)?)).await.map_err(|_| ReceiveError::Busy)??;
         let body = axum::body::to_bytes(body, RECORD_BYTES_MAX).await.map_err(|_| ReceiveError::Body)?;
         // Behind the gate, and after the body: what is read from here on is not older than the message.
         Ok((self.admit(source).await?, turn, body))
+    }
+
+    /// A turn among those of one region first, so that a slow region does not hold all of them. Asked for admitted regions
+    /// only, which bounds the map.
+    async fn turn(&self, region: &RegionName) -> Result<Turn<'_>, ReceiveError> {
+        let of_region = Arc::clone(
+            self.turns_by_region
+                .lock()
+                .entry(region.clone())
+                .or_insert_with(|| Arc::new(Semaphore::new(self.core.config.receives_at_once_max.div_ceil(REGION_SHARE)))),
+        );
+        let of_region = of_region.acquire_owned().await.map_err(|_| ReceiveError::Busy)?;
+        let of_all = self.turns.acquire().await.map_err(|_| ReceiveError::Busy)?;
+        Ok(Turn { _of_all: of_all, _of_region: of_region })
     }
 
     /// As [`Receiver::take`], for all messages but documents.
@@ -150,7 +175,7 @@ impl<R: Region> Receiver<R> {
         &self,
         source: &Peer,
         body: Body,
-    ) -> Result<(Admitted<R::Tables>, SemaphorePermit<'_>, T), ReceiveError> {
+    ) -> Result<(Admitted<R::Tables>, Turn<'_>, T), ReceiveError> {
         let (admitted, turn, body) = self.take(source, body).await?;
         let message: Message<T> = message::decode(&body).map_err(ReceiveError::Decode)?;
         admitted.check_lives(&message.from, &message.to)?;

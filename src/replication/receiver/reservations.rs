@@ -50,7 +50,7 @@ fn fate(
     log_time: Timestamp,
     question: &ReservationQuestion,
 ) -> Result<ReservationFate, StateError> {
-    if log_time < question.deadline {
+    if log_time <= question.deadline {
         return Ok(ReservationFate::Stays);
     }
     let Some(key) = read::key(tables, &question.key_id)? else { return Ok(ReservationFate::NeverComes) };

@@ -109,8 +109,10 @@ struct Gathering<'a, R, T> {
     peer: PeerRecord,
     sent: &'a mut Sent<What>,
     now: Instant,
-    /// Keys that may still be added to those which wait for the peer's confirmation.
+    /// Keys that may be added to those which wait for the peer's confirmation.
     room: usize,
+    /// How many of them this message adds.
+    newcomers: usize,
     contents: Vec<(Age, What)>,
     bytes: usize,
     parcels: Vec<Parcel>,
@@ -128,6 +130,7 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
             peer: known_peer(tables, peer)?,
             now,
             room: core.config.unconfirmed_max.saturating_sub(sent.awaiting(now)),
+            newcomers: 0,
             sent,
             contents: Vec::new(),
             bytes: 0,
@@ -138,22 +141,39 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
     }
 
     /// Whether a key with `bytes` and `secrets` has to wait. A message takes at least one of whatever size.
-    fn is_full(&mut self, key_id: &KeyId, bytes: usize, secrets: usize) -> Option<Stop> {
+    fn is_full(&mut self, key_id: &KeyId, bytes: usize, secrets: usize) -> Result<Option<Stop>, StateError> {
         let config = &self.core.config;
         let fits = self.contents.len() < config.batch_keys_max
             && self.bytes + bytes <= config.batch_bytes_max
             && self.secrets.len() + secrets <= BATCH_SECRETS_MAX;
         if !fits && !self.contents.is_empty() {
-            return Some(Stop::More);
+            return Ok(Some(Stop::More));
         }
-        // What takes the place of something older that nobody will confirm any more needs no room.
+        // What takes the place of something older needs no room.
         if !self.sent.awaits(key_id, self.now) {
-            match self.room.checked_sub(1) {
-                Some(room) => self.room = room,
-                None => return Some(Stop::Unconfirmed),
+            if self.newcomers >= self.room {
+                self.make_room()?;
             }
+            if self.newcomers >= self.room {
+                return Ok(Some(Stop::Unconfirmed));
+            }
+            self.newcomers += 1;
         }
-        None
+        Ok(None)
+    }
+
+    /// Gives up waiting for the confirmation of what has changed since: what will be confirmed is the newer.
+    fn make_room(&mut self) -> Result<(), StateError> {
+        let tables = self.tables;
+        self.sent.retain(|key_id, what| {
+            let key = read::key(tables, key_id)?;
+            Ok::<_, StateError>(key.is_some_and(|key| match what {
+                What::Document(version) => key.document.version == *version,
+                What::Status(revision) => key.status_revision == *revision,
+            }))
+        })?;
+        self.room = self.core.config.unconfirmed_max.saturating_sub(self.sent.awaiting(self.now));
+        Ok(())
     }
 
     /// Takes the document of a dirty entry, if it is to be sent now; `Some` when it has to wait for the next message.
@@ -166,7 +186,7 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         let document = encoding::encode(DOCUMENT_SCHEMA, &key.document).map_err(ReplicationError::Encode)?;
         let (id_secret, materials) = self.wanted_secrets(&key)?;
         let bytes = document.len() + materials.len() * MATERIAL_ID_BYTES + PARCEL_BYTES;
-        if let Some(stop) = self.is_full(&age.1, bytes, materials.len() + usize::from(id_secret.is_some())) {
+        if let Some(stop) = self.is_full(&age.1, bytes, materials.len() + usize::from(id_secret.is_some()))? {
             return Ok(Some(stop));
         }
         match self.open_secrets(&age.1, id_secret, &materials) {
@@ -222,7 +242,7 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         }
         let status = read::own_status(self.tables, &self.me, &key)?;
         let bytes = status.materials.len() * MATERIAL_ID_BYTES + STATUS_BYTES;
-        if let Some(stop) = self.is_full(&age.1, bytes, 0) {
+        if let Some(stop) = self.is_full(&age.1, bytes, 0)? {
             return Ok(Some(stop));
         }
         self.statuses.push(status);

@@ -72,6 +72,19 @@ impl<V: PartialEq> Sent<V> {
         self.entries.retain(|key_id, entry| up_to.is_some_and(|up_to| entry.age > up_to) || listed.contains(key_id));
     }
 
+    /// Keeps what `keep` wants kept; at its first error, all the rest.
+    pub(super) fn retain<E>(&mut self, mut keep: impl FnMut(&KeyId, &V) -> Result<bool, E>) -> Result<(), E> {
+        let mut failed = None;
+        self.entries.retain(|key_id, entry| {
+            failed.is_some()
+                || keep(key_id, &entry.what).unwrap_or_else(|error| {
+                    failed = Some(error);
+                    true
+                })
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
     /// How many wait for their confirmation.
     pub(super) fn awaiting(&self, now: Instant) -> usize {
         self.entries.values().filter(|entry| entry.is_awaited(now)).count()

@@ -20,7 +20,14 @@ impl<R: consensus::Region> Service<R> {
         let once = self.once(context, state::Operation::ReplicateKey);
         let outcome = match self.recall(&once)? {
             Some(outcome) => outcome,
-            None => self.try_replicate_key(context, &request, &once).await?,
+            None => match self.try_replicate_key(context, &request, &once).await {
+                Ok(outcome) => outcome,
+                // An earlier try of this invocation may have committed meanwhile, and be the reason for the refusal.
+                Err(refused) => {
+                    self.gate(OPERATION).await?;
+                    self.recall(&once)?.ok_or(refused)?
+                }
+            },
         };
         match outcome {
             Ok(Response::Key { document, .. }) => Ok(self.replica(request, &document)),

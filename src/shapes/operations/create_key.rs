@@ -136,6 +136,7 @@ mod tests {
         let numbered = |count: usize| tags((0..count).map(|n| (format!("k{n}"), "")));
         assert_eq!(parse(&numbered(50)).unwrap().tags.len(), 50);
         assert_eq!(parse(&numbered(51)).err().unwrap(), "TagException: Too many tags");
+        assert_eq!(parse(&json!({"Tags": vec![json!({}); 51]})).err().unwrap(), "TagException: Too many tags");
         assert_eq!(parse(&tags([("a".into(), "1"), ("a".into(), "2")])).err().unwrap(), "TagException: Duplicate tag keys");
         assert!(parse(&tags([("a".into(), "1"), ("A".into(), "2")])).is_ok(), "keys are case-sensitive");
         assert_eq!(parse(&tags([("AwS:x".into(), "1")])).err().unwrap(), "TagException: Tags beginning with aws: are reserved");

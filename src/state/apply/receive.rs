@@ -126,20 +126,16 @@ impl Step<'_> {
     }
 
     /// Answers with the statuses that were taken or were known already; one for a key that this region does not own is
-    /// left to its sender, which learns the owner from a document.
+    /// left to its sender, which learns the owner from a document. A region that is no member is not listened to.
     pub(super) fn receive_statuses(&mut self, me: &RegionRecord, receive: &ReceiveStatuses) -> Result<Outcome, StateError> {
-        let peer = granted!(self.admitted(&receive.from)?);
+        granted!(self.admitted(&receive.from)?);
         let author = me.author();
         let mut taken = Vec::with_capacity(receive.statuses.len());
         for status in &receive.statuses {
             let from_itself = status.region == receive.from.region && status.incarnation == receive.from.incarnation;
             let Some(mut record) = read::key(&self.tables, &status.key_id)? else { continue };
-            if !from_itself || !record.document.is_owned_by(&author) {
-                continue;
-            }
-            // A member that the document lacks is added and shipped the key's materials: only where the peer may ask for that.
-            let joins = !record.document.members.contains_key(&status.region);
-            if joins && !peer.accounts.contains(record.document.account) {
+            let is_member = record.document.members.contains_key(&status.region);
+            if !from_itself || !is_member || !record.document.is_owned_by(&author) {
                 continue;
             }
             taken.push((status.key_id, status.revision));

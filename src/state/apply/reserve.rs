@@ -8,7 +8,8 @@ use crate::read::{self, counter};
 use crate::{Outcome, Refusal, RegionRecord, ReservationRecord, Reserve, Response, StateError, Table};
 
 impl Step<'_> {
-    /// A repeated or newer request for the same key from the same primary replaces the older reservation.
+    /// A repeated request replaces the reservation that it made; one with other contents waits until that has lapsed, since
+    /// the primary may still commit what it was made for.
     pub(super) fn reserve(&mut self, _me: &RegionRecord, reserve: &Reserve) -> Result<Outcome, StateError> {
         let peer = granted!(self.admitted(&reserve.primary)?);
         if !peer.accounts.contains(reserve.account) {
@@ -21,8 +22,11 @@ impl Step<'_> {
             return Ok(Err(Refusal::TooManyKeys));
         }
         let held = read::reservation(&self.tables, &reserve.key_id)?;
-        if held.as_ref().is_some_and(|held| held.primary != reserve.primary) {
-            return Ok(Err(Refusal::AlreadyExists));
+        if let Some(held) = &held {
+            let contents = (&held.primary, held.account, &held.description, &held.tags);
+            if contents != (&reserve.primary, reserve.account, &reserve.description, &reserve.tags) {
+                return Ok(Err(Refusal::OtherReservation));
+            }
         }
         if held.is_none() {
             let counter = counter::reservations_of(&reserve.primary.region);

@@ -7,6 +7,8 @@
 
 #[cfg(test)]
 mod crash_tests;
+#[cfg(test)]
+mod damage_tests;
 mod store;
 #[cfg(test)]
 mod tests;
