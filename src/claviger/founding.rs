@@ -17,7 +17,8 @@ use claviger_types::{ClusterId, Incarnation, NodeInstance, SystemClock};
 use serde_json::json;
 
 use crate::config::{Config, SealConfig};
-use crate::node::{consensus_config, harden, peer_client};
+use crate::hardening::harden;
+use crate::node::{consensus_config, peer_client};
 use crate::{logging, print};
 
 /// How long the members of a region may take to let a node in.

@@ -6,9 +6,12 @@ mod client_commands;
 mod config;
 mod demo;
 mod founding;
+mod hardening;
+mod late_router;
 mod logging;
 mod node;
 mod observer;
+mod reservations;
 mod shutdown;
 mod telemetry;
 

@@ -1,36 +1,30 @@
 //! `claviger serve`: one node, wired together. Listeners come up in the order in which they can be honest: metrics and
 //! peers first, since consensus needs them; clients once the barrier is open.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use axum::Router;
-use axum::extract::Request;
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use claviger_barrier::provider::FileProvider;
 use claviger_barrier::{Barrier, Keyring};
 use claviger_consensus::{Consensus, ConsensusConfig, Limits, Readiness, Region as _, Timings};
-use claviger_replication::{ReplicaReservation, ReplicationConfig, ReplicationError, Replicator};
-use claviger_service::{
-    CacheLimits, KeyCache, ReplicaReservations, ReservationError, ReservationFuture, ReservationRequest, Service, ServiceConfig,
-};
-use claviger_state::{Refusal, RegionRecord, read};
+use claviger_replication::{ReplicationConfig, Replicator};
+use claviger_service::{CacheLimits, KeyCache, Service, ServiceConfig};
+use claviger_state::{RegionRecord, read};
 use claviger_storage::{Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, bind_unix, serve as serve_tls, serve_plain};
-use claviger_types::{Clock, Identity, Region, SystemClock};
-use rustix::process::{Resource, Rlimit};
+use claviger_types::{Clock, Identity, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tower::ServiceExt;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 
 use crate::admin::NodeAdmin;
 use crate::config::{Config, SealConfig};
+use crate::hardening::{LOCAL_CONNECTIONS, PEER_CONNECTIONS, harden, make_room};
+use crate::late_router::LateRouter;
 use crate::observer::NodeObserver;
+use crate::reservations::Reservations;
 use crate::{logging, shutdown, telemetry};
 
 /// How often a node that waits for its region's first command looks for it.
@@ -39,19 +33,6 @@ const FOUNDING_POLL: Duration = Duration::from_millis(50);
 /// How often a sealed node looks at its root key again.
 const UNSEAL_RETRY: Duration = Duration::from_secs(5);
 
-/// Connections of the peer listener: several lanes from each node of the region and of every peer.
-const PEER_CONNECTIONS: usize = 1024;
-/// Connections of the metrics listener and of the admin socket, each.
-const LOCAL_CONNECTIONS: usize = 64;
-/// Files of two databases, logs, sockets to peers, and room.
-const FILES_BESIDE_CONNECTIONS: u64 = 2048;
-
-/// Secrets of requests and of batches from and to peers that are worked on at once.
-const SECRETS_BESIDE_CACHE: usize = 32_768;
-
-/// Leaves the process dumpable, for the test that searches a core image; every start with it is logged as a warning.
-const ALLOW_CORE_ENV: &str = "CLAVIGER_TEST_ALLOW_CORE";
-
 /// Runs a node until it is asked to stop.
 ///
 /// # Errors
@@ -59,8 +40,7 @@ const ALLOW_CORE_ENV: &str = "CLAVIGER_TEST_ALLOW_CORE";
 pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     harden(config)?;
-    raise_file_limit(config)?;
-    claviger_crypto::secret::reserve(config.limits.cached_keys + SECRETS_BESIDE_CACHE)?;
+    make_room(config)?;
     let metrics = telemetry::start()?;
     let node = Node::start(config).await?;
     let stopping = Stopping::new();
@@ -264,42 +244,6 @@ pub(crate) fn peer_client(config: &Config) -> anyhow::Result<Arc<PeerClient>> {
     Ok(Arc::new(PeerClient::new(ClientTls::peer(&files, &config.tls.peer_ca, &config.trust_domain)?)?))
 }
 
-/// Keeps secrets out of core dumps, swap and other processes' reach, before there are any.
-pub(crate) fn harden(config: &Config) -> anyhow::Result<()> {
-    let allow_core = std::env::var_os(ALLOW_CORE_ENV).is_some();
-    if allow_core {
-        warn!("{ALLOW_CORE_ENV} is set: this process may be dumped; never set it outside tests");
-    }
-    claviger_crypto::secret::harden_process(allow_core)?;
-    claviger_crypto::secret::init()?;
-    if claviger_crypto::secret::swap_is_on() {
-        if config.security.require_no_swap {
-            bail!("this machine has swap and security.require_no_swap is set: switch swap off (swapoff -a)");
-        }
-        warn!("this machine has swap: key material is locked in memory, but request bodies are not; consider swapoff -a");
-    }
-    Ok(())
-}
-
-/// Every connection and every database file needs a descriptor. A database that gets none stops the node, so clients must
-/// not be able to use them all up.
-fn raise_file_limit(config: &Config) -> anyhow::Result<()> {
-    let connections = config.limits.connections + PEER_CONNECTIONS + LOCAL_CONNECTIONS + LOCAL_CONNECTIONS;
-    let needed = u64::try_from(connections)? + FILES_BESIDE_CONNECTIONS;
-    let held = rustix::process::getrlimit(Resource::Nofile);
-    if held.current.is_none_or(|soft| soft >= needed) {
-        return Ok(());
-    }
-    if held.maximum.is_some_and(|hard| hard < needed) {
-        bail!(
-            "this process may open {} files and needs {needed}: raise the limit (LimitNOFILE= in systemd, ulimit -n) or lower limits.connections",
-            held.maximum.unwrap_or_default()
-        );
-    }
-    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(needed), maximum: held.maximum })
-        .context("the limit of open files cannot be raised")
-}
-
 fn at_most(connections_max: usize) -> AcceptLimits {
     AcceptLimits { connections_max, ..AcceptLimits::default() }
 }
@@ -351,60 +295,5 @@ impl Stopping {
 
     fn finish(&self) {
         self.last.send_replace(true);
-    }
-}
-
-/// Routes of the peer listener that need the barrier: until it is open, callers are told to try again.
-#[derive(Clone, Default)]
-struct LateRouter(Arc<OnceLock<Router>>);
-
-impl LateRouter {
-    fn set(&self, router: Router) {
-        // It is set once, when the barrier opens.
-        let _ = self.0.set(router);
-    }
-
-    fn router(&self) -> Router {
-        let late = self.clone();
-        Router::new().fallback(move |request: Request| late.clone().answer(request))
-    }
-
-    async fn answer(self, request: Request) -> Response {
-        match self.0.get() {
-            Some(router) => router.clone().oneshot(request).await.into_response(),
-            None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
-        }
-    }
-}
-
-/// What ReplicateKey needs of the target region, by replication.
-struct Reservations {
-    replicator: Arc<Replicator<Consensus>>,
-}
-
-impl ReplicaReservations for Reservations {
-    fn reserve<'a>(&'a self, target: &'a Region, request: ReservationRequest) -> ReservationFuture<'a> {
-        Box::pin(async move {
-            let ReservationRequest { key_id, account, description, tags, deadline } = request;
-            let reservation = ReplicaReservation { key_id, account, description, tags, deadline };
-            match self.replicator.reserve(target, reservation).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(refusal)) => Err(reservation_refused(&refusal)),
-                Err(ReplicationError::UnknownPeer(_)) => Err(ReservationError::UnknownRegion),
-                Err(error) => {
-                    warn!(%target, error = format!("{:#}", anyhow::Error::new(error)), "a reservation could not be made");
-                    Err(ReservationError::Unreachable)
-                }
-            }
-        })
-    }
-}
-
-fn reservation_refused(refusal: &Refusal) -> ReservationError {
-    match refusal {
-        Refusal::AlreadyExists => ReservationError::AlreadyExists,
-        Refusal::OtherReservation => ReservationError::Busy,
-        Refusal::TooManyKeys | Refusal::TooManyReservations => ReservationError::LimitExceeded,
-        other => ReservationError::NotAllowed(other.to_string()),
     }
 }

@@ -139,11 +139,13 @@ async fn the_log_is_purged_only_below_what_the_state_has_on_the_disk() {
     assert_eq!(log.get_log_state().await.unwrap().last_purged_log_id, Some(log_id(5)));
 }
 
-/// Each call, with what was published then and what the state held.
+/// What the observer was told, and the last entry that was published and that the state held when it was.
+type Call = (&'static str, Option<u64>, Option<u64>);
+
 struct Recorder {
     state: Arc<StateStore>,
     applied: AppliedIndex,
-    calls: Mutex<Vec<(&'static str, Option<u64>, Option<u64>)>>,
+    calls: Mutex<Vec<Call>>,
 }
 
 impl Recorder {

@@ -144,6 +144,7 @@ impl Deployment {
         let (first, others) = nodes.split_first_mut().context("a region has nodes")?;
         first.command(&["init", "--config", &first.config().to_string_lossy()]).await?;
         first.start()?;
+        await_all_ready(std::slice::from_mut(first)).await?;
         for node in others {
             let root_key = node.dir.join("root.key");
             fs::copy(first.dir.join("root.key"), &root_key).context("the root key cannot be copied")?;
@@ -196,20 +197,7 @@ impl Deployment {
 
     /// Waits until every node of a region says that it is ready.
     pub(super) async fn await_ready(&mut self, region: &Region) -> anyhow::Result<()> {
-        let clients: Vec<ApiClient> = self.nodes[region].iter().map(|node| ApiClient::unix(&node.admin_socket())).collect();
-        let nodes = self.nodes.get_mut(region).context("no such region")?;
-        eventually(START_PATIENCE, &format!("every node of {region} is ready"), async || {
-            if let Some(ended) = nodes.iter_mut().find_map(NodeProcess::ended) {
-                bail!(ended);
-            }
-            for client in &clients {
-                if !admin::status(client).await.is_ok_and(|status| status.ready) {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })
-        .await
+        await_all_ready(self.nodes.get_mut(region).context("no such region")?).await
     }
 
     /// The id of the node that leads a region.
@@ -239,6 +227,23 @@ impl Deployment {
     pub(super) async fn stop(&mut self) {
         futures::future::join_all(self.nodes.values_mut().flatten().map(NodeProcess::stop)).await;
     }
+}
+
+/// Waits until every node says that it is ready; one that has ended instead is an error at once.
+async fn await_all_ready(nodes: &mut [NodeProcess]) -> anyhow::Result<()> {
+    let clients: Vec<ApiClient> = nodes.iter().map(|node| ApiClient::unix(&node.admin_socket())).collect();
+    eventually(START_PATIENCE, "every node is ready", async || {
+        if let Some(ended) = nodes.iter_mut().find_map(NodeProcess::ended) {
+            bail!(ended);
+        }
+        for client in &clients {
+            if !admin::status(client).await.is_ok_and(|status| status.ready) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+    .await
 }
 
 /// Asks until the condition holds.
@@ -298,6 +303,9 @@ peer_ca = "tls/peer-ca.pem"
 [seal]
 provider = "file"
 path = "root.key"
+
+[limits]
+connections = 512  # so that many nodes fit under a common limit of open files
 "#
     )
 }
