@@ -88,7 +88,9 @@ pub(crate) async fn join(config: &Config, via: &[String], json: bool) -> anyhow:
     let SealConfig::File { path } = &config.seal;
     FileProvider::load(path).with_context(|| format!("copy the region's root key to {} (mode 0600) first", path.display()))?;
     let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
-    if let Some(cluster) = own_identity(config, &storage)?.cluster_id {
+    // Until it has run it may ask again: the answer may have come from a leader that was about to lose the lead.
+    let has_run = storage.log().last()?.is_some() || storage.log().last_purged()?.is_some();
+    if let Some(cluster) = own_identity(config, &storage)?.cluster_id.filter(|_| has_run) {
         return report(config, cluster, "has this node as a member already", false, json);
     }
     let client = peer_client(config)?;

@@ -1,8 +1,7 @@
 //! Who may send which message, decided before any of its body is read, and how much of bodies is held at once.
 //!
-//! Whoever arrives here has a node's certificate. Raft messages are taken from nodes of this region and cluster that were
-//! not removed; commands and read indexes from present members; requests to join from any node of this region, for
-//! itself. A node that is behind knows its newest fellow members only once it has caught up, so an unknown id passes for
+//! Whoever arrives here has a node's certificate. Raft messages are taken from nodes of this region and cluster; commands
+//! and read indexes from present members; requests to join from any node of this region, for itself. A node that is behind knows its newest fellow members only once it has caught up, so an unknown id passes for
 //! Raft messages: were it refused, the node could neither catch up nor help to elect.
 //!
 //! A handler gets a body only as part of a [`Request`], so none can read one of a caller that it has not asked about.
@@ -14,7 +13,6 @@ use axum::body::HttpBody;
 use axum::extract::FromRequest;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use claviger_state::read;
 use claviger_tls::Peer;
 use claviger_types::limits::PEER_BODY_BYTES_MAX;
 use claviger_types::{Identity, NodeId};
@@ -35,7 +33,7 @@ pub(crate) trait Callers {
     fn admit(inner: &Inner, peer: Option<&Peer>) -> Result<NodeId, Refused>;
 }
 
-/// See [`Inner::raft_caller`].
+/// Any other node of this region, members that this one has not heard of yet among them.
 pub(crate) struct FromRaft;
 /// Present members.
 pub(crate) struct FromMember;
@@ -44,7 +42,7 @@ pub(crate) struct FromRegion;
 
 impl Callers for FromRaft {
     fn admit(inner: &Inner, peer: Option<&Peer>) -> Result<NodeId, Refused> {
-        inner.raft_caller(peer)
+        inner.region_caller(peer)
     }
 }
 
@@ -106,24 +104,10 @@ impl Room {
 
 impl Inner {
     /// A node of this region, and not this one.
-    fn region_caller(&self, peer: Option<&Peer>) -> Result<NodeId, Refused> {
+    pub(crate) fn region_caller(&self, peer: Option<&Peer>) -> Result<NodeId, Refused> {
         match peer.map(|peer| &peer.identity) {
             Some(Identity::Node { region, id }) if *region == self.config.region && *id != self.config.node_id => Ok(*id),
             _ => Err(Refused::Forbidden),
-        }
-    }
-
-    /// A node of this region that this node does not know to have been removed.
-    pub(crate) fn raft_caller(&self, peer: Option<&Peer>) -> Result<NodeId, Refused> {
-        let id = self.region_caller(peer)?;
-        if self.is_member(id) {
-            return Ok(id);
-        }
-        match read::node(&*self.state, id) {
-            // It was registered once and is no member: it was removed.
-            Ok(Some(_)) => Err(Refused::Forbidden),
-            Ok(None) => Ok(id),
-            Err(error) => Err(Refused::Stopped(error.to_string())),
         }
     }
 

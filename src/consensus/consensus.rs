@@ -283,12 +283,6 @@ impl Consensus {
         self.0.raft.shutdown().await.unwrap();
         drop(std::mem::take(&mut *self.0.tasks.lock()));
     }
-
-    /// Removes a node from the group.
-    pub(crate) async fn remove(&self, id: claviger_types::NodeId) {
-        let gone = std::collections::BTreeSet::from([id]);
-        self.0.raft.change_membership(openraft::ChangeMembers::RemoveVoters(gone), false).await.unwrap();
-    }
 }
 
 impl Region for Consensus {

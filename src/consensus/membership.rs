@@ -48,10 +48,21 @@ pub(crate) async fn admit(inner: &Inner, request: JoinRequest) -> JoinAnswer {
     }
     let deadline = Instant::now() + ADMIT_WITHIN;
     loop {
-        let known = inner.raft.server_metrics().borrow_watched().membership_config.clone();
+        let (known, committed) = {
+            let metrics = inner.raft.server_metrics();
+            let metrics = metrics.borrow_watched();
+            (metrics.membership_config.clone(), metrics.committed_membership_config.clone())
+        };
         let members = known.membership();
+        let is_let_in = committed.membership().get_node(&node).is_some_and(|held| held.endpoint == endpoint);
         let change = match members.get_node(&node) {
-            Some(held) if held.endpoint == endpoint => return JoinAnswer::Joined(cluster),
+            Some(held) if held.endpoint == endpoint && is_let_in => return JoinAnswer::Joined(cluster),
+            // In the log, and a later leader may still take it out.
+            Some(held) if held.endpoint == endpoint && Instant::now() >= deadline => return JoinAnswer::Busy,
+            Some(held) if held.endpoint == endpoint => {
+                sleep(ADMIT_PAUSE).await;
+                continue;
+            }
             // It moved before it ever took part; its certificate says who it is.
             Some(_) => ChangeMembers::SetNodes(BTreeMap::from([(node, Member { endpoint: endpoint.clone(), instance })])),
             None if members.nodes().count() >= MEMBERS_MAX => return JoinAnswer::Refused("the region has too many nodes".to_owned()),

@@ -141,9 +141,18 @@ fn answer<T: Serialize>(answer: &T) -> Answer {
     Ok(bytes.into_response())
 }
 
-/// A vote is cast for its sender by the sender alone.
+/// Beyond what elections can reach. A term near the end of its numbers, once taken, would leave none for the next leader.
+const TERM_MAX: u64 = 1 << 48;
+
+/// A vote is cast for its sender by the sender alone, in a term that leaves room for later ones.
 pub(crate) fn check_sender(vote: &Vote, from: NodeId) -> Result<(), Refused> {
-    if vote.leader_id().node_id == from { Ok(()) } else { Err(Refused::Malformed("the vote is another node's")) }
+    if vote.leader_id().node_id != from {
+        return Err(Refused::Malformed("the vote is another node's"));
+    }
+    if vote.leader_id().term > TERM_MAX {
+        return Err(Refused::Malformed("the vote's term is beyond what elections can reach"));
+    }
+    Ok(())
 }
 
 /// What openraft takes for granted of a leader.

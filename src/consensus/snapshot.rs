@@ -104,7 +104,7 @@ fn chunks(snapshot: SnapshotDir) -> impl Stream<Item = io::Result<Bytes>> + Send
 
 /// Takes a snapshot from the leader and installs it.
 pub(crate) async fn receive(State(inner): State<Arc<Inner>>, caller: Option<Extension<Peer>>, body: Body) -> Result<Response, Refused> {
-    let from = inner.raft_caller(caller.as_deref())?;
+    let from = inner.region_caller(caller.as_deref())?;
     // One at a time: each may fill the disk.
     let Ok(_turn) = inner.receiving.try_acquire() else { return Err(Refused::Unavailable) };
     let mut frames = Frames { body: body.into_data_stream(), read: BytesMut::new() };
@@ -121,7 +121,11 @@ pub(crate) async fn receive(State(inner): State<Arc<Inner>>, caller: Option<Exte
         return Err(Refused::Malformed("the snapshot is of another point of the log than its header says"));
     }
     let snapshot = Snapshot { meta: header.meta, snapshot };
-    let response = inner.raft.install_full_snapshot(header.vote, snapshot).await.map_err(|e| Refused::Stopped(e.to_string()))?;
+    let installed = inner.raft.install_full_snapshot(header.vote, snapshot).await;
+    // One that was declined would stay on the disk.
+    let state = Arc::clone(&inner.state);
+    on_disk(move || state.prune_snapshots()).await?;
+    let response = installed.map_err(|e| Refused::Stopped(e.to_string()))?;
     let bytes = wire::encode(&response).map_err(|e| Refused::Stopped(e.to_string()))?;
     Ok(bytes.into_response())
 }

@@ -152,18 +152,12 @@ impl Snapshots {
         let manifest_bytes = manifest.encode()?;
         replace_file(&partial.path, MANIFEST_FILE, &manifest_bytes)?;
         let path = self.path.join(partial.path.file_name().unwrap_or_default());
+        // In its place it is pruned unless it is held, so both happen under the lock that `prune` takes.
+        let mut held = self.held.lock();
         rename(&partial.path, &path)?;
         sync_dir(&self.path)?;
         sync_dir(&self.partial)?;
-        Ok(self.hold(Complete { path, manifest, manifest_bytes }))
-    }
-
-    fn hold(&self, complete: Complete) -> SnapshotDir {
-        let complete = Arc::new(complete);
-        let mut held = self.held.lock();
-        held.retain(|_, held| held.strong_count() > 0);
-        held.insert(complete.path.clone(), Arc::downgrade(&complete));
-        SnapshotDir(complete)
+        Ok(hold(&mut held, Complete { path, manifest, manifest_bytes }))
     }
 
     pub(crate) fn make_current(&self, snapshot: &SnapshotDir) -> Result<(), StorageError> {
@@ -172,15 +166,17 @@ impl Snapshots {
     }
 
     pub(crate) fn current(&self) -> Result<Option<SnapshotDir>, StorageError> {
+        // Under the lock that `prune` takes: it must not go between looking where it is and holding it.
+        let mut held = self.held.lock();
         let Some(path) = self.current_path()? else { return Ok(None) };
-        if let Some(complete) = self.held.lock().get(&path).and_then(Weak::upgrade) {
+        if let Some(complete) = held.get(&path).and_then(Weak::upgrade) {
             return Ok(Some(SnapshotDir(complete)));
         }
         let manifest_path = path.join(MANIFEST_FILE);
         let manifest_bytes = std::fs::read(&manifest_path).map_err(StorageError::io("read", &manifest_path))?;
         // It is this node's own, however large it has become.
         let manifest = Manifest::decode(&path.to_string_lossy(), &manifest_bytes, u64::MAX)?;
-        Ok(Some(self.hold(Complete { path, manifest, manifest_bytes })))
+        Ok(Some(hold(&mut held, Complete { path, manifest, manifest_bytes })))
     }
 
     fn current_path(&self) -> Result<Option<PathBuf>, StorageError> {
@@ -193,8 +189,8 @@ impl Snapshots {
     }
 
     pub(crate) fn prune(&self) -> Result<(), StorageError> {
-        let current = self.current_path()?;
         let mut held = self.held.lock();
+        let current = self.current_path()?;
         held.retain(|_, held| held.strong_count() > 0);
         for name in names(&self.path)?.iter().filter(|name| name.starts_with(PREFIX)) {
             let path = self.path.join(name);
@@ -204,6 +200,13 @@ impl Snapshots {
         }
         Ok(())
     }
+}
+
+fn hold(held: &mut BTreeMap<PathBuf, Weak<Complete>>, complete: Complete) -> SnapshotDir {
+    let complete = Arc::new(complete);
+    held.retain(|_, held| held.strong_count() > 0);
+    held.insert(complete.path.clone(), Arc::downgrade(&complete));
+    SnapshotDir(complete)
 }
 
 fn sync_and_hash(path: &Path) -> Result<(u64, [u8; 32]), StorageError> {

@@ -142,12 +142,15 @@ fn a_crash_between_the_steps_leaves_the_old_state_or_the_new_one() {
     drop(storage);
     let names = || crate::fsync::names(&dir.path().join("state")).unwrap();
     assert_eq!(names(), ["CURRENT", "state-2"]);
-    // Killed while files were being linked, and with the new pointer written but not renamed.
+    // Killed with the snapshot made current, and the new state's pointer written but not renamed: the snapshot is ahead of
+    // the state, never behind it.
+    point_at_snapshot(dir.path(), &newer);
     crate::state::install_files(&newer, &dir.path().join("state/state-3")).unwrap();
     std::fs::remove_file(dir.path().join("state/state-3/CURRENT")).unwrap();
     std::fs::write(dir.path().join("state/CURRENT.new"), b"state-3").unwrap();
     let storage = open(dir.path());
     assert_eq!(all(&*storage.state()), old);
+    assert_eq!(storage.state().current_snapshot().unwrap().unwrap().name(), "t");
     drop(storage);
     assert!(!names().contains(&"state-3".to_owned()));
     // Killed right after the rename: the new one, and the old directory goes.
@@ -162,7 +165,12 @@ fn a_crash_between_the_steps_leaves_the_old_state_or_the_new_one() {
     std::fs::create_dir(dir.path().join("partial/snapshot-99.tmp")).unwrap();
     let storage = open(dir.path());
     assert!(!dir.path().join("partial/snapshot-99.tmp").exists());
-    assert_eq!(storage.state().current_snapshot().unwrap().unwrap().name(), "s");
+    assert_eq!(storage.state().current_snapshot().unwrap().unwrap().name(), "t");
+}
+
+fn point_at_snapshot(dir: &std::path::Path, snapshot: &crate::SnapshotDir) {
+    let name = snapshot.path().file_name().unwrap().to_string_lossy().into_owned();
+    std::fs::write(dir.join("snapshots/CURRENT"), name).unwrap();
 }
 
 #[test]

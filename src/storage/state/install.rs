@@ -31,8 +31,10 @@ impl StateStore {
         if generation.meta()? != *snapshot.meta() {
             return Err(StorageError::snapshot(snapshot.name(), "its manifest does not describe its database"));
         }
-        self.switch_to(generation)?;
-        self.snapshots().make_current(snapshot)
+        // The snapshot first: one that is ahead of the state is installed again at the next start. Were the state ahead, its
+        // log might be purged past the current snapshot.
+        self.snapshots().make_current(snapshot)?;
+        self.switch_to(generation)
     }
 }
 

@@ -52,6 +52,7 @@ impl StateStore {
         }
         let generation = Generation::open(&path.join(&current), &resources, is_new)?;
         let snapshots = Arc::new(Snapshots::open(&dir, resources.options.snapshot_bytes_max)?);
+        snapshots.prune()?;
         Ok(Self {
             generation: ArcSwap::from_pointee(generation),
             writing: Mutex::default(),
