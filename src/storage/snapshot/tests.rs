@@ -168,7 +168,7 @@ fn a_crash_between_the_steps_leaves_the_old_state_or_the_new_one() {
     assert_eq!(storage.state().current_snapshot().unwrap().unwrap().name(), "t");
 }
 
-fn point_at_snapshot(dir: &std::path::Path, snapshot: &crate::SnapshotDir) {
+fn point_at_snapshot(dir: &std::path::Path, snapshot: &SnapshotDir) {
     let name = snapshot.path().file_name().unwrap().to_string_lossy().into_owned();
     std::fs::write(dir.join("snapshots/CURRENT"), name).unwrap();
 }
