@@ -9,6 +9,7 @@ needs=(
   "command:make make"
   "command:ccache ccache"
   "command:gdb gdb"
+  "command:python3 python3"
   "glob:/usr/lib/llvm-*/lib/libclang.so* libclang-dev"
   "glob:/usr/lib/llvm-*/lib/clang/*/include/stddef.h libclang-dev"
   "python:ensurepip python3-venv"

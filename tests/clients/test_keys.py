@@ -2,6 +2,7 @@
 
 import base64
 import json
+import pathlib
 import ssl
 import subprocess
 import sys
@@ -164,13 +165,24 @@ def test_errors_are_those_of_aws(deployment):
     assert too_long.endswith("at 'plaintext' failed to satisfy constraint: Member must have length less than or equal to 4096")
 
 
-def test_the_lines_that_the_demo_prints_work_as_pasted(deployment):
-    """Typed into Python's prompt and run as a file."""
+def printed_by_the_demo(deployment):
     output = (deployment.directory / "demo.out").read_text()
-    lines = output[output.index("import boto3"):]
+    return output[output.index("import boto3"):]
+
+
+def printed_in_the_readme(_):
+    readme = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+    return readme.split("```python\n")[1].split("```")[0]
+
+
+@pytest.mark.parametrize("source", [printed_by_the_demo, printed_in_the_readme])
+def test_lines_for_python_work_as_pasted(deployment, source):
+    """Typed into Python's prompt, and run as a file, where the demo was started."""
+    lines = source(deployment)
     assert len(lines.splitlines()) > 10
     for arguments, typed in [(["-i", "-q"], lines), (["-c", lines], "")]:
-        ran = subprocess.run([sys.executable, *arguments], input=typed, capture_output=True, text=True, timeout=60)
+        command = [sys.executable, *arguments]
+        ran = subprocess.run(command, input=typed, cwd=deployment.directory, capture_output=True, text=True, timeout=60)
         assert "b'hello'" in ran.stdout and "Error" not in ran.stderr, ran.stdout + ran.stderr
 
 
