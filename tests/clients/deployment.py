@@ -6,6 +6,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 
@@ -75,6 +76,26 @@ def alive(pid):
         return False
 
 
+class PerThread:
+    """A boto3 client for each thread that uses it.
+
+    With a client certificate one client must not be shared: for every new connection urllib3 loads the certificate into
+    the same OpenSSL context again, and a handshake in another thread at that moment can crash the interpreter.
+    """
+
+    _making = threading.Lock()
+
+    def __init__(self, make):
+        self._make = make
+        self._local = threading.local()
+
+    def __getattr__(self, name):
+        if not hasattr(self._local, "client"):
+            with self._making:
+                self._local.client = self._make()
+        return getattr(self._local.client, name)
+
+
 class Deployment:
     def __init__(self, directory, regions="eu-west-1,us-east-1,ap-south-1", nodes=3):
         self.directory = pathlib.Path(directory)
@@ -110,14 +131,16 @@ class Deployment:
             max_pool_connections=64,
             **options,
         )
-        return boto3.client(
-            "kms",
-            region_name=region,
-            endpoint_url=self.regions[region][node].api,
-            verify=self.contract["ca"],
-            aws_access_key_id="unused",
-            aws_secret_access_key="unused",
-            config=settings,
+        return PerThread(
+            lambda: boto3.client(
+                "kms",
+                region_name=region,
+                endpoint_url=self.regions[region][node].api,
+                verify=self.contract["ca"],
+                aws_access_key_id=who["access_key_id"],
+                aws_secret_access_key=who["secret_access_key"],
+                config=settings,
+            )
         )
 
     def leader(self, region):
