@@ -5,6 +5,8 @@
 //! made again from the log ([`StateStore`]). This crate deals in bytes and tables: it knows nothing of openraft, seals
 //! nothing and never decides what a record means. A failed write stops the store for good: nothing is tried twice.
 
+#[cfg(test)]
+mod child_process;
 mod database;
 mod directory;
 mod error;

@@ -90,6 +90,7 @@ fn every_refusal_of_the_target() {
         (ReservationError::NotAllowed("not for this account".to_owned()), ErrorCode::AccessDenied),
         (ReservationError::UnknownRegion, ErrorCode::UnsupportedOperation),
         (ReservationError::Unreachable, ErrorCode::KmsInternal),
+        (ReservationError::Busy, ErrorCode::KmsInvalidState),
     ] {
         *deployment.reservations.refuse.lock() = Some(refusal.clone());
         let error = node.error(Operation::ReplicateKey, &body(&key));
@@ -121,10 +122,28 @@ fn a_commit_after_the_deadline_is_refused_and_can_be_retried() {
     let key = node.create_key(true);
     let clock = Arc::clone(&deployment.clock);
     *deployment.reservations.hook.lock() = Some(Box::new(move || clock.advance(30_001)));
-    assert_eq!(node.error(Operation::ReplicateKey, &body(&key)).0, ErrorCode::KmsInternal);
+    // As an SDK retries: under the same invocation id.
+    let replicate = || node.ask_once(alice(), Operation::ReplicateKey, &body(&key), Some(("id", 1)));
+    assert_eq!(replicate().unwrap_err().code, ErrorCode::KmsInternal);
     let metadata = &node.get(Operation::DescribeKey, &json!({"KeyId": key}))["KeyMetadata"];
     assert_eq!(metadata["MultiRegionConfiguration"]["ReplicaKeys"], json!([]));
-    node.get(Operation::ReplicateKey, &body(&key));
+    replicate().unwrap();
     // A clock that is behind log time does not shorten the window.
     assert!(deployment.reservations.asked.lock()[1].1.deadline >= Timestamp::from_millis(1_700_000_060_001));
+}
+
+/// The first try's commit is what the second runs into: it must answer as the first would have.
+#[test]
+fn a_retry_that_its_own_first_try_overtakes_gets_the_first_tries_answer() {
+    let deployment = Deployment::new();
+    let (first, second) = (deployment.node(), deployment.node());
+    let key = first.create_key(true);
+    let (reservations, request) = (Arc::clone(&deployment.reservations), body(&key));
+    *deployment.reservations.hook.lock() = Some(Box::new(move || {
+        first.ask_once(alice(), Operation::ReplicateKey, &request, Some(("id", 1))).unwrap();
+        *reservations.refuse.lock() = Some(ReservationError::AlreadyExists);
+    }));
+    let answer = second.ask_once(alice(), Operation::ReplicateKey, &body(&key), Some(("id", 1))).unwrap();
+    assert_eq!(answer["ReplicaKeyMetadata"]["KeyState"], "Creating");
+    assert_eq!(deployment.reservations.asked.lock().len(), 2);
 }

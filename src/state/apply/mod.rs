@@ -71,7 +71,7 @@ impl Step<'_> {
             CommandBody::CreateKey(create) => self.create_key(&me, create),
             CommandBody::SetKeyEnabled(set) => self.set_key_enabled(&me, set),
             CommandBody::ReplicateKey(replicate) => self.replicate_key(&me, replicate),
-            CommandBody::Reserve(reserve) => self.reserve(&me, reserve),
+            CommandBody::Reserve(reserve) => self.reserve(reserve),
             CommandBody::LapseReservation { key_id, revision } => self.lapse_reservation(key_id, *revision),
             CommandBody::AddPeer(add) => self.add_peer(&me, add),
             CommandBody::ReceiveDocuments(receive) => self.receive_documents(&me, receive),

@@ -5,12 +5,12 @@ use claviger_types::limits::{KEYS_PER_ACCOUNT_MAX, RESERVATIONS_PER_PEER_MAX};
 
 use super::{Step, granted};
 use crate::read::{self, counter};
-use crate::{Outcome, Refusal, RegionRecord, ReservationRecord, Reserve, Response, StateError, Table};
+use crate::{Outcome, Refusal, ReservationRecord, Reserve, Response, StateError, Table};
 
 impl Step<'_> {
     /// A repeated request replaces the reservation that it made; one with other contents waits until that has lapsed, since
     /// the primary may still commit what it was made for.
-    pub(super) fn reserve(&mut self, _me: &RegionRecord, reserve: &Reserve) -> Result<Outcome, StateError> {
+    pub(super) fn reserve(&mut self, reserve: &Reserve) -> Result<Outcome, StateError> {
         let peer = granted!(self.admitted(&reserve.primary)?);
         if !peer.accounts.contains(reserve.account) {
             return Ok(Err(Refusal::AccountNotAllowed));

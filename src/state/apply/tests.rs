@@ -361,6 +361,29 @@ fn replicated(scope_of_2: AccountScope) -> (Machine, CommandBody) {
     (machine, CommandBody::ReceiveStatuses(crate::ReceiveStatuses { from: author(2), statuses: vec![status] }))
 }
 
+/// The primary may still commit what the first reservation was made for: its contents are the replica's.
+#[test]
+fn a_reservation_is_replaced_by_the_same_request_alone() {
+    let mut machine = founded();
+    machine.body(add_peer(1, 1, AccountScope::All)).outcome.unwrap();
+    let mut reserve = |description: &str, deadline| {
+        machine.body(CommandBody::Reserve(Box::new(crate::Reserve {
+            primary: author(1),
+            key_id: key(1),
+            account: account(0),
+            description: description.to_owned(),
+            tags: BTreeMap::new(),
+            deadline: Timestamp::from_millis(deadline),
+        })));
+        read::reservation(&machine.tables, &key(1)).unwrap().unwrap()
+    };
+    let first = reserve("mine", 10);
+    assert_eq!(reserve("another's", 20), first);
+    let again = reserve("mine", 20);
+    assert_eq!((again.description.as_str(), again.deadline), ("mine", Timestamp::from_millis(20)));
+    assert!(again.revision > first.revision);
+}
+
 /// Key ids and material ids are in every ciphertext: whoever could join by naming them could have any key shipped.
 #[test]
 fn a_peer_cannot_join_a_key_by_a_status() {

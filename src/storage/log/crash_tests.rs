@@ -1,10 +1,10 @@
 //! A process that is killed while it writes: what it was called back for is there.
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use super::tests::entry;
+use crate::child_process::kill_after;
 use crate::{Storage, StorageOptions};
 
 const DIR_VARIABLE: &str = "CLAVIGER_TEST_LOG_DIR";
@@ -30,27 +30,8 @@ fn child_that_appends() {
 #[test]
 fn what_was_called_back_survives_a_kill() {
     let dir = tempfile::tempdir().unwrap();
-    let mut acked = 0;
     for round in 0..4_u64 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["log::crash_tests::child_that_appends", "--exact", "--nocapture"])
-            .env(DIR_VARIABLE, dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut heard = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            if let Some(index) = line.unwrap().strip_prefix("acked ") {
-                acked = index.parse().unwrap();
-                heard += 1;
-                if heard == 50 + round * 37 {
-                    child.kill().unwrap();
-                }
-            }
-        }
-        child.wait().unwrap();
-        assert!(heard >= 50, "the child wrote {heard} times");
+        let acked = kill_after("log::crash_tests::child_that_appends", (DIR_VARIABLE, dir.path()), "acked ", 50 + round * 37);
         let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
         let entries = storage.log().read_range(0..u64::MAX, usize::MAX).unwrap();
         assert!(entries.len() as u64 > acked, "{} entries, {acked} was acknowledged", entries.len());

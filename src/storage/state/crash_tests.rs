@@ -1,13 +1,13 @@
 //! A process that is killed while it commits: what is left is the state at one point of the log, in every table, and not
 //! before what was called durable.
 
-use std::io::{BufRead, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use claviger_state::{Table, Tables};
 
 use super::tests::writes;
+use crate::child_process::kill_after;
 use crate::{StateStore, Storage, StorageOptions};
 
 const DIR_VARIABLE: &str = "CLAVIGER_TEST_STATE_DIR";
@@ -58,25 +58,7 @@ fn a_kill_leaves_one_point_of_the_log() {
     let mut durable = 0;
     let mut lost_something = false;
     for round in 0..6_u64 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["state::crash_tests::child_that_commits", "--exact", "--nocapture"])
-            .env(DIR_VARIABLE, dir.path())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut heard = 0;
-        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
-            if let Some(index) = line.unwrap().strip_prefix("durable ") {
-                durable = index.parse().unwrap();
-                heard += 1;
-                if heard == 15 + round * 7 {
-                    child.kill().unwrap();
-                }
-            }
-        }
-        child.wait().unwrap();
-        assert!(heard >= 15, "the child spoke {heard} times");
+        durable = kill_after("state::crash_tests::child_that_commits", (DIR_VARIABLE, dir.path()), "durable ", 15 + round * 7);
         let state = Storage::open(dir.path(), options()).unwrap().state();
         let applied = applied(&state);
         assert!(applied >= durable, "{applied} is left, {durable} was durable");
