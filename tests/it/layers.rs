@@ -19,6 +19,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("replication", &["types", "crypto", "barrier", "protocol", "state", "consensus", "tls"]),
     ("service", &["types", "shapes", "crypto", "barrier", "state", "consensus"]),
     ("api", &["types", "shapes", "service", "tls"]),
+    ("agent", &["types", "shapes", "tls"]),
+    ("bench", &["types", "shapes", "tls"]),
     ("operator", &["types", "shapes", "tls"]),
 ];
 
