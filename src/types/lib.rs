@@ -9,7 +9,10 @@ pub mod encoding;
 mod error;
 mod identity;
 mod ids;
+pub mod jitter;
 mod key_id;
+#[cfg(feature = "known-bugs")]
+pub mod known_bugs;
 pub mod limits;
 mod region;
 mod sealed;
@@ -26,3 +29,21 @@ pub use region::Region;
 pub use sealed::Sealed;
 pub use spec::{EncryptionAlgorithm, KeySpec, KeyState, KeyUsage, Origin};
 pub use time::{Clock, SystemClock, Timestamp};
+
+/// Whether the named [`known_bugs::KnownBug`] is planted in this process.
+#[cfg(feature = "known-bugs")]
+#[macro_export]
+macro_rules! known_bug {
+    ($bug:ident) => {
+        $crate::known_bugs::is_planted($crate::known_bugs::KnownBug::$bug)
+    };
+}
+
+/// Whether a known bug is planted: never, in a build without the feature `known-bugs`.
+#[cfg(not(feature = "known-bugs"))]
+#[macro_export]
+macro_rules! known_bug {
+    ($bug:ident) => {
+        false
+    };
+}
