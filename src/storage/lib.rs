@@ -20,7 +20,7 @@ mod storage;
 
 pub use error::StorageError;
 pub use local::{LocalIdentity, LocalStore};
-pub use log::{Done, LogStore};
+pub use log::{Done, LogStore, SimulatedBatch, SimulatedDisk, SimulatedWriter};
 pub use options::StorageOptions;
 pub use snapshot::{SNAPSHOT_CHUNK_BYTES_MAX, SnapshotDir, SnapshotFile, SnapshotReceiver};
 pub use state::{StateSnapshot, StateStore};

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use claviger_types::encoding;
 use claviger_types::{ClusterId, NodeId, NodeInstance, Region};
 use parking_lot::Mutex;
-use rocksdb::{DB, WriteOptions};
 use serde::{Deserialize, Serialize};
 
 use crate::StorageError;
-use crate::database::family;
 use crate::directory::DataDir;
+use crate::log::LogDisk;
 
 pub(crate) const LOCAL_FAMILY: &str = "local";
-const IDENTITY_ROW: &[u8] = b"identity";
+pub(crate) const IDENTITY_ROW: &[u8] = b"identity";
 
 /// The node that a data directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,14 +34,14 @@ impl LocalIdentity {
 
 /// The node-local record.
 pub struct LocalStore {
-    db: Arc<DB>,
+    disk: Arc<dyn LogDisk>,
     writing: Mutex<()>,
     _dir: Arc<DataDir>,
 }
 
 impl LocalStore {
-    pub(crate) fn new(db: Arc<DB>, dir: Arc<DataDir>) -> Self {
-        Self { db, writing: Mutex::new(()), _dir: dir }
+    pub(crate) fn new(disk: Arc<dyn LogDisk>, dir: Arc<DataDir>) -> Self {
+        Self { disk, writing: Mutex::new(()), _dir: dir }
     }
 
     /// Who this node is; `None` in a new directory.
@@ -50,9 +49,7 @@ impl LocalStore {
     /// # Errors
     /// When the record cannot be read or does not decode.
     pub fn identity(&self) -> Result<Option<LocalIdentity>, StorageError> {
-        let family = family(&self.db, LOCAL_FAMILY)?;
-        let fault = StorageError::read(LOCAL_FAMILY, IDENTITY_ROW, self.db.path());
-        let Some(bytes) = self.db.get_cf(family, IDENTITY_ROW).map_err(fault)? else { return Ok(None) };
+        let Some(bytes) = self.disk.identity()? else { return Ok(None) };
         encoding::decode(LocalIdentity::SCHEMA, &bytes).map(Some).map_err(|error| StorageError::Corrupt {
             table: LOCAL_FAMILY,
             row: hex::encode(IDENTITY_ROW),
@@ -74,9 +71,6 @@ impl LocalStore {
         }
         let bytes = encoding::encode(LocalIdentity::SCHEMA, identity)
             .map_err(|source| StorageError::Encode { what: "node identity", source: Arc::new(source) })?;
-        let mut synced = WriteOptions::default();
-        synced.set_sync(true);
-        let fault = StorageError::database("write the node identity", self.db.path());
-        self.db.put_cf_opt(family(&self.db, LOCAL_FAMILY)?, IDENTITY_ROW, bytes, &synced).map_err(fault)
+        self.disk.write_identity(bytes)
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::database::Resources;
 use crate::directory::DataDir;
-use crate::{LocalStore, LogStore, StateStore, StorageError, StorageOptions};
+use crate::state::Backing;
+use crate::{LocalStore, LogStore, SimulatedDisk, SimulatedWriter, StateStore, StorageError, StorageOptions};
 
 /// Everything that a node keeps. The directory stays locked until this and every handle from it are dropped.
 pub struct Storage {
@@ -26,7 +27,31 @@ impl Storage {
         let dir = Arc::new(dir);
         let resources = Resources::new(&options);
         let (log, local) = LogStore::open(&dir, &resources, is_new)?;
-        let state = StateStore::open(Arc::clone(&dir), resources, is_new)?;
+        Self::with_log(&dir, log, local, Backing::RocksDb(resources), is_new)
+    }
+
+    /// The storage of a node in a simulation: the log on `disk`, which outlives the node, the tables in memory, and what is
+    /// flushed of them, like snapshots, in files in `dir`. There is no thread: the caller takes the steps of the log's writer
+    /// whenever it was called by `wake`, in the same or another thread.
+    ///
+    /// # Errors
+    /// As [`Storage::open`].
+    pub fn simulated(
+        dir: &Path,
+        options: StorageOptions,
+        disk: Arc<SimulatedDisk>,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<(Self, SimulatedWriter), StorageError> {
+        let (dir, is_new) = DataDir::open(dir)?;
+        let dir = Arc::new(dir);
+        let local = LocalStore::new(Arc::clone(&disk) as Arc<_>, Arc::clone(&dir));
+        let (log, writer) = LogStore::stepwise(Arc::clone(&dir), disk, &options, Box::new(wake))?;
+        let storage = Self::with_log(&dir, log, local, Backing::Memory(options), is_new)?;
+        Ok((storage, SimulatedWriter::new(writer)))
+    }
+
+    fn with_log(dir: &Arc<DataDir>, log: LogStore, local: LocalStore, backing: Backing, is_new: bool) -> Result<Self, StorageError> {
+        let state = StateStore::open(Arc::clone(dir), backing, is_new)?;
         if is_new {
             dir.finish()?;
         }

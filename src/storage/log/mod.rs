@@ -1,6 +1,6 @@
 //! The Raft log on the disk: entries, vote, committed position and what was purged, as bytes.
 //!
-//! All writes go through one queue to one writer thread, which carries out what has gathered in one synced write and
+//! All writes go through one queue to one writer, a thread of its own, which carries out what has gathered in one synced write and
 //! only then calls back, in order ([`writer`]). Reads see a write as soon as the call that made it has returned, whether
 //! it has reached the disk or not: what has not is kept in memory ([`view`]). A write that fails stops the store: it and
 //! every later call give the same error, and what is on the disk is what was called back, and possibly more.
@@ -9,12 +9,19 @@
 mod crash_tests;
 #[cfg(test)]
 mod damage_tests;
+mod disk;
+mod rocks;
+mod simulated;
+#[cfg(test)]
+mod simulated_tests;
 mod store;
 #[cfg(test)]
 mod tests;
 mod view;
 mod writer;
 
+pub(crate) use disk::LogDisk;
+pub use simulated::{SimulatedBatch, SimulatedDisk, SimulatedWriter};
 pub use store::LogStore;
 
 use crate::StorageError;

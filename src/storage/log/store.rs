@@ -5,31 +5,34 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use parking_lot::{Condvar, Mutex};
-use rocksdb::{DB, IteratorMode, Options};
 
+use super::Done;
+use super::disk::{Budget, Entries, LogDisk};
+use super::rocks::{RocksLog, open_database, to_disk};
 use super::view::{Op, Queued, Shared, View};
-use super::writer::{self, Write};
-use super::{COMMITTED_ROW, Done, ENTRIES_FAMILY, PURGED_ROW, RAFT_FAMILY, VOTE_ROW};
-use crate::database::{self, Resources, family, scan_options};
+use super::writer::Writer;
+use crate::database::Resources;
 use crate::directory::DataDir;
-use crate::local::LOCAL_FAMILY;
 use crate::{LocalStore, StorageError, StorageOptions};
-
-/// Entries with their indices, in order.
-type Entries = Vec<(u64, Vec<u8>)>;
 
 /// The Raft log. See the module for what holds of it.
 pub struct LogStore {
     inner: Arc<Inner>,
+    /// The writer's thread; a simulation has none.
     writer: Option<JoinHandle<()>>,
     _dir: Arc<DataDir>,
 }
 
+/// Called whenever there is something to write.
+pub(crate) type Wake = Box<dyn Fn() + Send + Sync>;
+
 pub(super) struct Inner {
-    pub(super) db: Arc<DB>,
+    pub(super) disk: Arc<dyn LogDisk>,
     pub(super) shared: Mutex<Shared>,
     /// There is something to write, or the store is closed.
     pub(super) work: Condvar,
+    /// The same, where no thread waits for it.
+    wake: Option<Wake>,
     /// There is room in the queue, or the writer is gone.
     pub(super) room: Condvar,
     pub(super) batch_bytes_max: usize,
@@ -40,36 +43,31 @@ pub(super) struct Inner {
 impl LogStore {
     pub(crate) fn open(dir: &Arc<DataDir>, resources: &Resources, is_new: bool) -> Result<(Self, LocalStore), StorageError> {
         let db = Arc::new(open_database(dir, resources, resources.log_options(), is_new)?);
-        let local = LocalStore::new(Arc::clone(&db), Arc::clone(dir));
-        Ok((Self::start(Arc::clone(dir), db, &resources.options, writer::to_disk())?, local))
+        let disk: Arc<dyn LogDisk> = Arc::new(RocksLog::new(db, to_disk()));
+        let local = LocalStore::new(Arc::clone(&disk), Arc::clone(dir));
+        Ok((Self::start(Arc::clone(dir), disk, &resources.options)?, local))
     }
 
-    pub(super) fn start(dir: Arc<DataDir>, db: Arc<DB>, options: &StorageOptions, write: Write) -> Result<Self, StorageError> {
-        let view = read_view(&db)?;
-        let shared = Shared {
-            view,
-            queue: std::collections::VecDeque::new(),
-            queued_bytes: 0,
-            next_sequence: 0,
-            failed: None,
-            closed: false,
-            writer_gone: false,
-        };
-        let inner = Arc::new(Inner {
-            db,
-            shared: Mutex::new(shared),
-            work: Condvar::new(),
-            room: Condvar::new(),
-            batch_bytes_max: options.log_batch_bytes_max,
-            queue_bytes_max: options.log_queue_bytes_max,
-            queue_ops_max: options.log_queue_ops_max,
-        });
-        let for_writer = Arc::clone(&inner);
+    pub(super) fn start(dir: Arc<DataDir>, disk: Arc<dyn LogDisk>, options: &StorageOptions) -> Result<Self, StorageError> {
+        let inner = Arc::new(Inner::over(disk, options, None)?);
+        let writer = Writer::new(Arc::clone(&inner));
         let writer = thread::Builder::new()
             .name("raft-log".to_owned())
-            .spawn(move || writer::run(&for_writer, &write))
-            .map_err(StorageError::io("start the writer of", inner.db.path()))?;
+            .spawn(move || writer.run())
+            .map_err(StorageError::io("start the writer of", inner.disk.path()))?;
         Ok(Self { inner, writer: Some(writer), _dir: dir })
+    }
+
+    /// A store without a thread: what it queues is written by whoever takes the writer's steps, and hears of it by `wake`.
+    pub(crate) fn stepwise(
+        dir: Arc<DataDir>,
+        disk: Arc<dyn LogDisk>,
+        options: &StorageOptions,
+        wake: Wake,
+    ) -> Result<(Self, Writer), StorageError> {
+        let inner = Arc::new(Inner::over(disk, options, Some(wake))?);
+        let writer = Writer::new(Arc::clone(&inner));
+        Ok((Self { inner, writer: None, _dir: dir }, writer))
     }
 
     /// Appends entries (index, bytes) at the end of the log. They are readable once this returns, and on the disk once
@@ -144,10 +142,10 @@ impl LogStore {
             return Ok(Some(Vec::new()));
         }
         let disk_end = view.tail.first_key_value().map_or(to, |(index, _)| to.min(*index)).max(from);
-        let mut budget = Budget { left: bytes_max, any: false };
+        let mut budget = Budget::new(bytes_max);
         let mut waiting = Vec::new();
         // Entries on the disk come first and may use up the budget: take what could fit of those that wait.
-        let mut waiting_budget = Budget { left: bytes_max, any: false };
+        let mut waiting_budget = Budget::new(bytes_max);
         for (index, (_, entry)) in view.tail.range(disk_end..to) {
             if !waiting_budget.take(entry.len()) {
                 break;
@@ -156,7 +154,7 @@ impl LogStore {
         }
         drop(shared);
         let mut entries = Vec::new();
-        let whole = self.read_disk(from..disk_end, &mut budget, &mut entries)?;
+        let whole = from >= disk_end || self.inner.disk.read(from..disk_end, &mut budget, &mut entries)?;
         if self.inner.shared.lock().view.cuts != cuts {
             return Ok(None);
         }
@@ -173,32 +171,6 @@ impl LogStore {
             }
         }
         Ok(Some(entries))
-    }
-
-    /// Reads consecutive entries until one is missing; false when the budget ended first.
-    fn read_disk(&self, range: Range<u64>, budget: &mut Budget, entries: &mut Entries) -> Result<bool, StorageError> {
-        if range.is_empty() {
-            return Ok(true);
-        }
-        let db = &self.inner.db;
-        let mut rows = db.raw_iterator_cf_opt(family(db, ENTRIES_FAMILY)?, scan_options());
-        rows.seek(range.start.to_be_bytes());
-        let mut expected = range.start;
-        while expected < range.end
-            && let Some((row, entry)) = rows.item()
-        {
-            if entry_index(row)? != expected {
-                return Ok(true);
-            }
-            if !budget.take(entry.len()) {
-                return Ok(false);
-            }
-            entries.push((expected, entry.to_vec()));
-            expected += 1;
-            rows.next();
-        }
-        rows.status().map_err(StorageError::read(ENTRIES_FAMILY, &expected.to_be_bytes(), db.path()))?;
-        Ok(true)
     }
 
     /// The last entry, unless the log has none.
@@ -254,6 +226,28 @@ impl Drop for LogStore {
 }
 
 impl Inner {
+    fn over(disk: Arc<dyn LogDisk>, options: &StorageOptions, wake: Option<Wake>) -> Result<Self, StorageError> {
+        let shared = Shared {
+            view: disk.view()?,
+            queue: std::collections::VecDeque::new(),
+            queued_bytes: 0,
+            next_sequence: 0,
+            failed: None,
+            closed: false,
+            writer_gone: false,
+        };
+        Ok(Self {
+            disk,
+            shared: Mutex::new(shared),
+            work: Condvar::new(),
+            wake,
+            room: Condvar::new(),
+            batch_bytes_max: options.log_batch_bytes_max,
+            queue_bytes_max: options.log_queue_bytes_max,
+            queue_ops_max: options.log_queue_ops_max,
+        })
+    }
+
     fn healthy(&self) -> Result<parking_lot::MutexGuard<'_, Shared>, StorageError> {
         let shared = self.shared.lock();
         match &shared.failed {
@@ -287,80 +281,8 @@ impl Inner {
         shared.queued_bytes += op.bytes();
         shared.queue.push_back(Queued { sequence, op, done });
         self.work.notify_one();
-    }
-}
-
-/// Bytes that a read may still take; the first entry always fits.
-struct Budget {
-    left: usize,
-    any: bool,
-}
-
-impl Budget {
-    const fn take(&mut self, bytes: usize) -> bool {
-        if self.any && bytes > self.left {
-            return false;
+        if let Some(wake) = &self.wake {
+            wake();
         }
-        self.any = true;
-        self.left = self.left.saturating_sub(bytes);
-        true
     }
-}
-
-pub(super) fn open_database(dir: &DataDir, resources: &Resources, options: Options, is_new: bool) -> Result<DB, StorageError> {
-    let families = [ENTRIES_FAMILY, RAFT_FAMILY, LOCAL_FAMILY].map(|name| resources.column_family(name, false));
-    database::open(&dir.log(), options, is_new, families.into())
-}
-
-/// What the disk holds of the log. Only its ends are looked at: a hole is found by the read that meets it.
-fn read_view(db: &DB) -> Result<View, StorageError> {
-    let raft = family(db, RAFT_FAMILY)?;
-    let row = |name: &'static [u8]| db.get_cf(raft, name).map_err(StorageError::read(RAFT_FAMILY, name, db.path()));
-    let last_purged = row(PURGED_ROW)?.map(|bytes| split_purged(&bytes)).transpose()?;
-    let (first, last) = (end_of_log(db, IteratorMode::Start)?, end_of_log(db, IteratorMode::End)?);
-    let begins = last_purged.as_ref().map(|(index, _)| index.saturating_add(1));
-    if let (Some(index), Some(first), Some(last)) = (begins, first, last)
-        && index != first
-    {
-        return Err(if index < first {
-            StorageError::LogHole { index, first: index, last }
-        } else {
-            corrupt_entry(&first.to_be_bytes(), "it was purged and is there")
-        });
-    }
-    Ok(View {
-        first: begins.or(first).unwrap_or_default(),
-        last,
-        tail: std::collections::BTreeMap::new(),
-        cuts: 0,
-        vote: row(VOTE_ROW)?,
-        committed: row(COMMITTED_ROW)?,
-        last_purged,
-    })
-}
-
-fn end_of_log(db: &DB, end: IteratorMode<'_>) -> Result<Option<u64>, StorageError> {
-    let mut rows = db.iterator_cf_opt(family(db, ENTRIES_FAMILY)?, scan_options(), end);
-    match rows.next() {
-        None => Ok(None),
-        Some(Ok((row, _))) => entry_index(&row).map(Some),
-        Some(Err(error)) => Err(StorageError::read(ENTRIES_FAMILY, &[], db.path())(error)),
-    }
-}
-
-fn entry_index(row: &[u8]) -> Result<u64, StorageError> {
-    row.try_into().map(u64::from_be_bytes).map_err(|_| corrupt_entry(row, "a row of the log must have 8 bytes"))
-}
-
-fn split_purged(bytes: &[u8]) -> Result<(u64, Vec<u8>), StorageError> {
-    let (index, name) = bytes.split_first_chunk::<8>().ok_or_else(|| StorageError::Corrupt {
-        table: RAFT_FAMILY,
-        row: hex::encode(PURGED_ROW),
-        reason: "it has less than 8 bytes".to_owned(),
-    })?;
-    Ok((u64::from_be_bytes(*index), name.to_vec()))
-}
-
-fn corrupt_entry(row: &[u8], reason: &str) -> StorageError {
-    StorageError::Corrupt { table: ENTRIES_FAMILY, row: hex::encode(row), reason: reason.to_owned() }
 }

@@ -12,8 +12,7 @@ use proptest::prelude::*;
 use rocksdb::statistics::Ticker;
 use rocksdb::{DB, Options};
 
-use super::store::open_database;
-use super::writer::{self, Write};
+use super::rocks::{RocksLog, Write, open_database, to_disk};
 use super::{Done, ENTRIES_FAMILY, LogStore};
 use crate::database::{Resources, family};
 use crate::directory::DataDir;
@@ -48,19 +47,19 @@ fn with_writes(dir: &Path, options: &StorageOptions, write: Write) -> (LogStore,
     let mut database = resources.log_options();
     database.enable_statistics();
     let db = open_database(&dir, &resources, database.clone(), is_new).unwrap();
-    (LogStore::start(Arc::new(dir), Arc::new(db), options, write).unwrap(), database)
+    (LogStore::start(Arc::new(dir), Arc::new(RocksLog::new(Arc::new(db), write)), options).unwrap(), database)
 }
 
 /// A disk that waits for a permit before each write, and how many writes have come to it.
 fn gated() -> (Write, mpsc::Sender<()>, Arc<AtomicUsize>) {
     let (permit, permits) = mpsc::channel();
-    let disk = writer::to_disk();
+    let (disk, permits) = (to_disk(), Mutex::new(permits));
     let arrived = Arc::new(AtomicUsize::new(0));
     let for_write = Arc::clone(&arrived);
     let write: Write = Box::new(move |db, batch, sync| {
         for_write.fetch_add(1, Ordering::SeqCst);
         // A test that has ended lets everything through.
-        let _ = permits.recv_timeout(LONG);
+        let _ = permits.lock().recv_timeout(LONG);
         disk(db, batch, sync)
     });
     (write, permit, arrived)
@@ -98,7 +97,7 @@ fn everything_is_there_after_a_restart() {
 #[test]
 fn a_callback_comes_after_the_sync_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
-    let (log, statistics) = with_writes(dir.path(), &StorageOptions::default(), writer::to_disk());
+    let (log, statistics) = with_writes(dir.path(), &StorageOptions::default(), to_disk());
     let seen = Arc::new(Mutex::new(Vec::new()));
     for round in 0..50_u64 {
         let (sender, receiver) = mpsc::channel();
@@ -161,10 +160,10 @@ fn what_gathers_is_one_write_and_only_a_committed_position_goes_unsynced() {
     let dir = tempfile::tempdir().unwrap();
     let (permit, permits) = mpsc::channel();
     let writes = Arc::new(Mutex::new(Vec::new()));
-    let (disk, for_write) = (writer::to_disk(), Arc::clone(&writes));
+    let (disk, permits, for_write) = (to_disk(), Mutex::new(permits), Arc::clone(&writes));
     let write: Write = Box::new(move |db, batch, sync| {
         for_write.lock().push((batch.len(), sync));
-        let _: Result<(), _> = permits.recv_timeout(LONG);
+        let _: Result<(), _> = permits.lock().recv_timeout(LONG);
         disk(db, batch, sync)
     });
     let (log, _) = with_writes(dir.path(), &StorageOptions::default(), write);
@@ -217,7 +216,7 @@ fn a_full_queue_makes_the_caller_wait() {
 #[test]
 fn a_failed_write_stops_the_log_for_good() {
     let dir = tempfile::tempdir().unwrap();
-    let disk = writer::to_disk();
+    let disk = to_disk();
     let written = AtomicUsize::new(0);
     let write: Write = Box::new(move |db: &DB, batch, sync| {
         if written.fetch_add(1, Ordering::SeqCst) == 2 {
@@ -251,7 +250,7 @@ fn a_failed_write_stops_the_log_for_good() {
 /// Opens the log of a directory whose storage was never finished as a whole.
 fn with_writes_again(dir: &Path) -> (LogStore, Options) {
     std::fs::rename(dir.join("NEW"), dir.join("FORMAT")).unwrap();
-    with_writes(dir, &StorageOptions::default(), writer::to_disk())
+    with_writes(dir, &StorageOptions::default(), to_disk())
 }
 
 #[test]
@@ -275,7 +274,7 @@ fn a_hole_is_corruption_and_never_a_shorter_answer() {
     let (dir, is_new) = DataDir::open(dir.path()).unwrap();
     let resources = Resources::new(&StorageOptions::default());
     let db = Arc::new(open_database(&dir, &resources, resources.log_options(), is_new).unwrap());
-    let log = LogStore::start(Arc::new(dir), Arc::clone(&db), &resources.options, writer::to_disk()).unwrap();
+    let log = LogStore::start(Arc::new(dir), Arc::new(RocksLog::new(Arc::clone(&db), to_disk())), &resources.options).unwrap();
     append(&log, 1..10, 1).unwrap();
     db.delete_cf(family(&db, ENTRIES_FAMILY).unwrap(), 5_u64.to_be_bytes()).unwrap();
     let error = log.read_range(0..100, usize::MAX).unwrap_err();

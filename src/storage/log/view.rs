@@ -36,6 +36,14 @@ impl Op {
         }
     }
 
+    /// Entries that it appends.
+    pub(super) const fn entries(&self) -> usize {
+        match self {
+            Self::Append(entries) => entries.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether its caller is told, and so must not be told before it is on the disk.
     pub(super) const fn must_be_synced(&self) -> bool {
         !matches!(self, Self::SaveCommitted(_))
@@ -43,14 +51,14 @@ impl Op {
 }
 
 /// An operation with its place in the order of all operations.
-pub(super) struct Queued {
+pub(crate) struct Queued {
     pub(super) sequence: u64,
     pub(super) op: Op,
     pub(super) done: Option<Done>,
 }
 
 /// What readers see.
-pub(super) struct View {
+pub(crate) struct View {
     /// The first index that is not purged.
     pub(super) first: u64,
     /// The last entry's index.
@@ -66,6 +74,18 @@ pub(super) struct View {
 }
 
 impl View {
+    /// What a disk holds: the ends of its log and what is kept beside it.
+    pub(super) fn of(
+        first: Option<u64>,
+        last: Option<u64>,
+        vote: Option<Vec<u8>>,
+        committed: Option<Vec<u8>>,
+        last_purged: Option<(u64, Vec<u8>)>,
+    ) -> Self {
+        let begins = last_purged.as_ref().map(|(index, _)| index.saturating_add(1));
+        Self { first: begins.or(first).unwrap_or_default(), last, tail: BTreeMap::new(), cuts: 0, vote, committed, last_purged }
+    }
+
     /// Takes entries at the end of the log.
     pub(super) fn append(&mut self, sequence: u64, entries: &[(u64, Arc<Vec<u8>>)]) -> Result<(), StorageError> {
         let mut expected = match (self.last, &self.last_purged) {
@@ -134,6 +154,6 @@ pub(super) struct Shared {
     /// Why the store has stopped.
     pub(super) failed: Option<StorageError>,
     pub(super) closed: bool,
-    /// Whether the writer thread is there to call back.
+    /// Whether the writer is no more there to call back.
     pub(super) writer_gone: bool,
 }

@@ -18,7 +18,7 @@ impl StateStore {
     pub fn install(&self, snapshot: &SnapshotDir) -> Result<(), StorageError> {
         let target = self.next_generation_path()?;
         let installed = self.install_at(snapshot, &target);
-        if installed.is_err() && self.generation().db.path() != target {
+        if installed.is_err() && self.generation().path() != target {
             // The error that matters is the first one; what is left is removed at the next start.
             let _ = remove_dir(&target);
         }
@@ -27,8 +27,8 @@ impl StateStore {
 
     fn install_at(&self, snapshot: &SnapshotDir, target: &Path) -> Result<(), StorageError> {
         fill(snapshot, target)?;
-        let generation = Generation::open(target, &self.resources, false)?;
-        if generation.meta()? != *snapshot.meta() {
+        let generation = Generation::open(target, &self.backing, false)?;
+        if generation.engine.meta()? != *snapshot.meta() {
             return Err(StorageError::snapshot(snapshot.name(), "its manifest does not describe its database"));
         }
         // The snapshot first: one that is ahead of the state is installed again at the next start. Were the state ahead, its

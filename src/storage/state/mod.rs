@@ -7,15 +7,19 @@
 
 #[cfg(test)]
 mod crash_tests;
+mod engine;
 #[cfg(test)]
 mod equivalence_tests;
 mod generation;
 mod install;
+mod memory;
+mod rocks;
 mod rows;
 mod store;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use engine::Backing;
 #[cfg(test)]
 pub(crate) use install::fill as install_files;
 pub use rows::StateSnapshot;

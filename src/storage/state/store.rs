@@ -6,11 +6,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use claviger_state::WriteSet;
 use parking_lot::{Mutex, MutexGuard};
-use rocksdb::WriteBatch;
 
+use super::StateSnapshot;
+use super::engine::Backing;
 use super::generation::Generation;
-use super::{META_FAMILY, StateSnapshot};
-use crate::database::Resources;
 use crate::directory::DataDir;
 use crate::fsync::{create_dir, names, read_small, remove_dir, replace_file};
 use crate::snapshot::Snapshots;
@@ -27,13 +26,13 @@ pub struct StateStore {
     /// Flushes one after the other, so that what is called durable never goes back.
     flushing: Mutex<()>,
     snapshots: Arc<Snapshots>,
-    pub(super) resources: Resources,
+    pub(super) backing: Backing,
     path: PathBuf,
     _dir: Arc<DataDir>,
 }
 
 impl StateStore {
-    pub(crate) fn open(dir: Arc<DataDir>, resources: Resources, is_new: bool) -> Result<Self, StorageError> {
+    pub(crate) fn open(dir: Arc<DataDir>, backing: Backing, is_new: bool) -> Result<Self, StorageError> {
         let path = dir.state();
         if is_new {
             // A new directory counts only once FORMAT is there, so the pointer may come before what it names.
@@ -50,15 +49,15 @@ impl StateStore {
         for name in names(&path)?.iter().filter(|name| **name != current && generation_number(name).is_some()) {
             remove_dir(&path.join(name))?;
         }
-        let generation = Generation::open(&path.join(&current), &resources, is_new)?;
-        let snapshots = Arc::new(Snapshots::open(&dir, resources.options.snapshot_bytes_max)?);
+        let generation = Generation::open(&path.join(&current), &backing, is_new)?;
+        let snapshots = Arc::new(Snapshots::open(&dir, backing.options().snapshot_bytes_max)?);
         snapshots.prune()?;
         Ok(Self {
             generation: ArcSwap::from_pointee(generation),
             writing: Mutex::default(),
             flushing: Mutex::default(),
             snapshots,
-            resources,
+            backing,
             path,
             _dir: dir,
         })
@@ -74,18 +73,7 @@ impl StateStore {
     /// When it cannot be written. The store has stopped then: every later commit and flush gives the same error.
     pub fn commit(&self, writes: WriteSet, raft_meta: &[(&str, Vec<u8>)]) -> Result<(), StorageError> {
         let mut writing = self.running()?;
-        let generation = self.generation();
-        let mut batch = WriteBatch::default();
-        for ((table, row), record) in writes.into_rows() {
-            match record {
-                Some(record) => batch.put_cf(generation.family(table)?, row, record),
-                None => batch.delete_cf(generation.family(table)?, row),
-            }
-        }
-        for (name, value) in raft_meta {
-            batch.put_cf(generation.meta_family()?, name, value);
-        }
-        stop_on_error(&mut writing, generation.write(batch))
+        stop_on_error(&mut writing, self.generation().engine.write(writes, raft_meta))
     }
 
     /// The metadata of this name as committed last.
@@ -93,9 +81,7 @@ impl StateStore {
     /// # Errors
     /// When it cannot be read.
     pub fn raft_meta(&self, name: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        let generation = self.generation();
-        let fault = StorageError::read(META_FAMILY, name.as_bytes(), generation.db.path());
-        generation.db.get_cf(generation.meta_family()?, name).map_err(fault)
+        self.generation().engine.meta_row(name)
     }
 
     /// The metadata of this name that no crash can take back: as of the last completed flush, snapshot or start. The log
@@ -113,7 +99,7 @@ impl StateStore {
         let (generation, meta) = {
             let _standing_still = self.running()?;
             let generation = self.generation.load_full();
-            let meta = generation.meta()?;
+            let meta = generation.engine.meta()?;
             (generation, meta)
         };
         let flushed = generation.flush(meta);
@@ -136,11 +122,8 @@ impl StateStore {
         let meta = {
             let _standing_still = self.running()?;
             let generation = self.generation();
-            let fault = StorageError::database("make a checkpoint", generation.db.path());
-            rocksdb::checkpoint::Checkpoint::new(&generation.db)
-                .and_then(|checkpoint| checkpoint.create_checkpoint(partial.path()))
-                .map_err(fault)?;
-            generation.meta()?
+            generation.engine.checkpoint(partial.path())?;
+            generation.engine.meta()?
         };
         let snapshot = self.snapshots.seal(&partial, meta)?;
         self.snapshots.make_current(&snapshot)?;
@@ -184,7 +167,7 @@ impl StateStore {
 
     /// Makes an open generation the one in use, here and after a crash.
     pub(super) fn switch_to(&self, generation: Generation) -> Result<(), StorageError> {
-        let name = generation.db.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = generation.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let _no_flush = self.flushing.lock();
         let mut writing = self.running()?;
         // If this fails it is not known which generation the next start finds: no commit may go to either.
