@@ -267,7 +267,7 @@ impl Consensus {
         self.stopped().await;
         drop(std::mem::take(&mut *inner.tasks.lock()));
         let state = Arc::clone(&inner.state);
-        match tokio::task::spawn_blocking(move || state.flush()).await {
+        match crate::blocking(move || state.flush()).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => warn!(%error, "the state was not flushed; the log makes it again"),
             Err(error) => warn!(%error, "the state was not flushed; the log makes it again"),

@@ -14,6 +14,7 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use claviger_types::known_bug;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
@@ -257,6 +258,9 @@ async fn ask<S: ReadSource>(source: Arc<S>, door: Arc<Door>, times: GateTimes, a
             Ok(index) => {
                 heard = Instant::now();
                 door.admit();
+                if known_bug!(JoinRunningRound) {
+                    asked.0.extend(door.take());
+                }
                 let asked = std::mem::replace(&mut asked, Asked(Vec::new()));
                 asked.has_index(index);
                 if source.has_applied(index) {

@@ -5,6 +5,7 @@
 //! and what a key is nobody's here.
 
 mod applied;
+mod blocking;
 mod callers;
 mod config;
 mod consensus;
@@ -23,6 +24,7 @@ mod propose;
 mod raft_types;
 mod read_rounds;
 mod region;
+mod runtime;
 mod server;
 mod snapshot;
 #[cfg(test)]
@@ -35,6 +37,7 @@ mod tests_cluster;
 mod tests_conformance;
 mod wire;
 
+pub use blocking::blocking;
 pub use config::{COMMAND_BYTES_MAX, ConsensusConfig, Limits, Timings};
 pub use consensus::{Consensus, Readiness};
 pub use error::{ConsensusError, JoinError};

@@ -201,7 +201,7 @@ impl RaftLogStorage<TypeConfig> for Log {
     async fn purge(&mut self, log_id: LogId) -> io::Result<()> {
         let state = Arc::clone(&self.state);
         let index = log_id.index();
-        tokio::task::spawn_blocking(move || state.make_durable(index)).await.map_err(io::Error::other)??;
+        crate::blocking(move || state.make_durable(index)).await??;
         let name = encode(&log_id)?;
         self.durably("purge the log", |store, done| store.purge_upto(index, name, done)).await
     }

@@ -265,5 +265,5 @@ async fn blocking<T: Send + 'static>(
     doing: &'static str,
     work: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?.map_err(|e| fault(doing, &e))
+    crate::blocking(work).await?.map_err(|e| fault(doing, &e))
 }

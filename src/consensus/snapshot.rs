@@ -86,12 +86,11 @@ fn chunks(snapshot: SnapshotDir) -> impl Stream<Item = io::Result<Bytes>> + Send
         if file >= snapshot.files().len() {
             return Ok(None);
         }
-        let (snapshot, chunk) = tokio::task::spawn_blocking(move || {
+        let (snapshot, chunk) = crate::blocking(move || {
             let chunk = snapshot.open_chunk(&snapshot.files()[file].name, offset, CHUNK_BYTES);
             (snapshot, chunk)
         })
-        .await
-        .map_err(io::Error::other)?;
+        .await?;
         let chunk = chunk.map_err(io::Error::other)?;
         let mut frame = BytesMut::with_capacity(FRAME_BYTES + chunk.len());
         frame.put_u32(u32::try_from(file).map_err(io::Error::other)?);
@@ -163,7 +162,7 @@ async fn take_files(inner: &Inner, header: &Header, mut frames: Frames) -> Resul
 }
 
 async fn on_disk<T: Send + 'static>(work: impl FnOnce() -> Result<T, StorageError> + Send + 'static) -> Result<T, Refused> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(|e| Refused::Stopped(e.to_string()))?;
+    let done = crate::blocking(work).await.map_err(|e| Refused::Stopped(e.to_string()))?;
     done.map_err(|error| {
         warn!(%error, "a snapshot could not be taken");
         match error {

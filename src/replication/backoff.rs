@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use claviger_types::jitter;
+
 /// Doubling pauses between two bounds.
 #[derive(Clone, Debug)]
 pub(crate) struct Backoff {
@@ -20,8 +22,7 @@ impl Backoff {
     pub(crate) fn next(&mut self) -> Duration {
         let nominal = self.min.saturating_mul(1_u32 << self.failures.min(20)).min(self.max);
         self.failures = self.failures.saturating_add(1);
-        // Without random bytes there is no jitter, and nothing worse.
-        let [random] = claviger_crypto::random::bytes::<1>().unwrap_or_default();
+        let [random, ..] = jitter::next().to_le_bytes();
         nominal / 2 + (nominal / 2) * u32::from(random) / 255
     }
 

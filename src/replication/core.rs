@@ -36,7 +36,7 @@ impl<R: Region> Core<R> {
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> Result<T, ReplicationError> {
         let core = Arc::clone(self);
-        tokio::task::spawn_blocking(move || work(&core)).await.map_err(|_| ReplicationError::Interrupted)
+        claviger_consensus::blocking(move || work(&core)).await.map_err(|_| ReplicationError::Interrupted)
     }
 }
 

@@ -34,6 +34,9 @@ pub struct CacheLimits {
 /// Opened keys. One per node, shared by its service and by what applies its region's log.
 pub struct KeyCache {
     shards: Box<[RwLock<Shard>]>,
+    /// Fills that a planted bug lets end late.
+    #[cfg(feature = "known-bugs")]
+    late: parking_lot::Mutex<Vec<Arc<CachedKey>>>,
 }
 
 /// The state of invalidations when a fill began.
@@ -47,11 +50,17 @@ impl KeyCache {
     }
 
     fn with_shards(shards: usize, weight_max: usize) -> Self {
-        Self { shards: (0..shards).map(|_| RwLock::new(Shard::new(weight_max))).collect() }
+        Self {
+            shards: (0..shards).map(|_| RwLock::new(Shard::new(weight_max))).collect(),
+            #[cfg(feature = "known-bugs")]
+            late: parking_lot::Mutex::default(),
+        }
     }
 
     /// The cached key.
     pub(crate) fn get(&self, key_id: &KeyId) -> Option<Arc<CachedKey>> {
+        #[cfg(feature = "known-bugs")]
+        self.end_late_fills(key_id);
         self.shard(key_id)?.read().get(key_id)
     }
 
@@ -62,6 +71,11 @@ impl KeyCache {
 
     /// Ends a fill: keeps `key` unless something of it has been invalidated since `stamp`. Says whether it was kept.
     pub(crate) fn insert(&self, stamp: Stamp, key: &Arc<CachedKey>) -> bool {
+        #[cfg(feature = "known-bugs")]
+        if claviger_types::known_bug!(LateCacheFill) {
+            self.late.lock().push(Arc::clone(key));
+            return true;
+        }
         let Some(shard) = self.shard(&key.arn.key_id) else { return false };
         let mut shard = shard.write();
         if shard.invalidations(&key.arn.key_id) != stamp.0 {
@@ -72,6 +86,17 @@ impl KeyCache {
         drop(shard);
         drop(evicted);
         true
+    }
+
+    /// The planted bug: the filler was held up since it read, and now keeps what it read without looking at its stamp.
+    #[cfg(feature = "known-bugs")]
+    fn end_late_fills(&self, key_id: &KeyId) {
+        let late: Vec<_> = self.late.lock().extract_if(.., |key| key.arn.key_id == *key_id).collect();
+        for key in late {
+            if let Some(shard) = self.shard(key_id) {
+                shard.write().insert(&key);
+            }
+        }
     }
 
     /// There is always at least one shard.

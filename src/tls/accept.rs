@@ -21,7 +21,7 @@ use crate::connection::{Protocol, drive, stopped};
 use crate::identity::{IdentityError, Peer};
 use crate::listener::Listener;
 use crate::provider::ALPN_H2;
-use crate::server::ServerTls;
+use crate::server::{Admission, ServerTls};
 
 /// How long the loop waits after accept failed for want of something (file descriptors, memory).
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -114,6 +114,30 @@ pub async fn serve_plain<L: Listener>(
     accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
         let peer = peer.clone().map(|identity| Peer::new(identity, address, None));
         drive(stream, Protocol::Http1, peer, limits, router.clone(), shutdown.clone())
+    })
+    .await;
+}
+
+/// Serves a listener whose callers are known without TLS by where they call from, as in a simulated network: HTTP/2 on a
+/// peer listener, HTTP/1.1 on an api listener. Whom the kind of listener does not admit is refused as by [`serve`].
+pub async fn serve_known<L: Listener>(
+    listener: L,
+    admission: Admission,
+    who: impl Fn(SocketAddr) -> Option<Identity> + Send + 'static,
+    limits: AcceptLimits,
+    router: Router,
+    shutdown: watch::Receiver<bool>,
+) {
+    let protocol = if admission == Admission::Peer { Protocol::Http2 } else { Protocol::Http1 };
+    accept_loop(listener, admission.name(), limits, shutdown.clone(), move |stream, address| {
+        let caller = address.and_then(&who).and_then(|identity| admission.admit(identity).ok());
+        let peer = caller.map(|identity| Peer::new(identity, address, None));
+        let (router, shutdown) = (router.clone(), shutdown.clone());
+        async move {
+            if peer.is_some() {
+                drive(stream, protocol, peer, limits, router, shutdown).await;
+            }
+        }
     })
     .await;
 }

@@ -17,8 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
 use crate::client::ClientTls;
+use crate::connector::connect_tls;
 use crate::error::{ApiClientError, ConnectError};
-use crate::pool::{connect_tls, parse_endpoint};
+use crate::pool::parse_endpoint;
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

@@ -17,6 +17,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use tokio::time::Instant;
 
 use crate::client::ClientTls;
+use crate::connector::{Connector, OverTls};
 use crate::error::{ClientError, ConnectError, TlsError};
 use crate::identity::kind;
 use crate::pool::{Connection, Pool, RequestBody};
@@ -92,7 +93,12 @@ impl PeerClient {
     /// When the configuration is not one of [`ClientTls::peer`].
     pub fn new(tls: ClientTls) -> Result<Self, TlsError> {
         let domain = tls.domain.clone().ok_or_else(|| TlsError::Config(rustls::Error::General("not a peer configuration".to_owned())))?;
-        Ok(Self { pool: Pool::new(tls, domain) })
+        Ok(Self::over(OverTls { tls, domain }))
+    }
+
+    /// A client whose connections `connector` makes.
+    pub fn over(connector: impl Connector) -> Self {
+        Self { pool: Pool::new(Arc::new(connector)) }
     }
 
     /// Posts a body and waits for the whole answer, all within `timeout`.

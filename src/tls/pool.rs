@@ -10,37 +10,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger_types::{Identity, TrustDomain};
+use claviger_types::Identity;
 use http::Uri;
 use http_body_util::combinators::UnsyncBoxBody;
-use hyper::client::conn::http2::{self, SendRequest};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::client::conn::http2::SendRequest;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
-use crate::client::ClientTls;
+use crate::connector::{Connected, Connector};
 use crate::error::ConnectError;
-use crate::identity::{Certificate, IdentityError, certificate_identity};
-use crate::provider::ALPN_H2;
+use crate::identity::Certificate;
 
 /// What a request body may be: known bytes or a stream.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
 
 /// From the name lookup to the end of the TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// A connection that says nothing for this long is asked whether it is still there.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
-/// How long it may take to say so before it counts as dead.
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
-/// Receive windows for answers; answers are small next to requests.
-const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// Headers of one answer.
-const HEADER_BYTES_MAX: u32 = 32 * 1024;
 /// Endpoints times lanes that are remembered; beyond it those without a live connection are forgotten.
 const SLOTS_MAX: usize = 1024;
 
@@ -48,15 +34,19 @@ const SLOTS_MAX: usize = 1024;
 pub(crate) struct Connection {
     pub(crate) sender: SendRequest<RequestBody>,
     pub(crate) peer: Identity,
-    certificate: Certificate,
+    certificate: Option<Certificate>,
     started: Instant,
     last_answer_ms: AtomicU64,
 }
 
 impl Connection {
+    fn new(Connected { sender, peer, certificate }: Connected) -> Self {
+        Self { sender, peer, certificate, started: Instant::now(), last_answer_ms: AtomicU64::new(0) }
+    }
+
     /// Whether another request may be sent on it. A peer is believed no longer than its certificate is good.
     fn is_live(&self) -> bool {
-        !self.sender.is_closed() && self.certificate.time_left().is_some()
+        !self.sender.is_closed() && self.certificate.is_none_or(|certificate| certificate.time_left().is_some())
     }
 
     /// Notes that the peer has answered something.
@@ -90,14 +80,13 @@ impl Slot {
 type Slots = HashMap<(String, u8), Slot>;
 
 pub(crate) struct Pool {
-    tls: ClientTls,
-    domain: TrustDomain,
+    connector: Arc<dyn Connector>,
     slots: Arc<Mutex<Slots>>,
 }
 
 impl Pool {
-    pub(crate) fn new(tls: ClientTls, domain: TrustDomain) -> Self {
-        Self { tls, domain, slots: Arc::default() }
+    pub(crate) fn new(connector: Arc<dyn Connector>) -> Self {
+        Self { connector, slots: Arc::default() }
     }
 
     /// The live connection of this endpoint and lane, or a new one.
@@ -136,10 +125,11 @@ impl Pool {
         let (name, port) = parse_endpoint(endpoint).ok_or_else(|| Arc::new(ConnectError::Endpoint))?;
         let (publish, outcome) = watch::channel(None);
         slots.insert(key.clone(), Slot::Connecting(outcome.clone()));
-        let (tls, domain, slots) = (self.tls.clone(), self.domain.clone(), Arc::clone(&self.slots));
+        let (connecting, slots) = (self.connector.connect(name.to_str().into_owned(), port), Arc::clone(&self.slots));
         tokio::spawn(async move {
-            let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect(&tls, &domain, name, port)).await;
-            let outcome = connected.unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT))).map(Arc::new).map_err(Arc::new);
+            let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+            let connected = connected.unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT)));
+            let outcome = connected.map(|connected| Arc::new(Connection::new(connected))).map_err(Arc::new);
             let mut slots = lock(&slots);
             match &outcome {
                 Ok(connection) => slots.insert(key, Slot::Ready(Arc::clone(connection))),
@@ -166,42 +156,6 @@ pub(crate) fn parse_endpoint(endpoint: &str) -> Option<(ServerName<'static>, u16
     }
     let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
     Some((ServerName::try_from(host.to_owned()).ok()?, uri.port_u16()?))
-}
-
-/// TCP and TLS to a server; which certificates are good is the configuration's matter.
-pub(crate) async fn connect_tls(tls: &ClientTls, name: ServerName<'static>, port: u16) -> Result<TlsStream<TcpStream>, ConnectError> {
-    let host = name.to_str().into_owned();
-    let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(ConnectError::Tcp)?;
-    tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-    TlsConnector::from(Arc::clone(&tls.config)).connect(name, tcp).await.map_err(ConnectError::Handshake)
-}
-
-async fn connect(tls: &ClientTls, domain: &TrustDomain, name: ServerName<'static>, port: u16) -> Result<Connection, ConnectError> {
-    let stream = connect_tls(tls, name, port).await?;
-    let session = stream.get_ref().1;
-    if session.alpn_protocol() != Some(ALPN_H2) {
-        return Err(ConnectError::Protocol("HTTP/2"));
-    }
-    let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(ConnectError::Identity(IdentityError::NoUri))?;
-    let peer = certificate_identity(leaf, domain).map_err(ConnectError::Identity)?;
-    let certificate = Certificate::of(leaf).map_err(ConnectError::Identity)?;
-    let (sender, driver) = http2::Builder::new(TokioExecutor::new())
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_header_list_size(HEADER_BYTES_MAX)
-        .keep_alive_interval(PING_INTERVAL)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(ConnectError::Http)?;
-    tokio::spawn(async move {
-        if let Err(error) = driver.await {
-            tracing::debug!(%error, "a peer connection ended");
-        }
-    });
-    Ok(Connection { sender, peer, certificate, started: Instant::now(), last_answer_ms: AtomicU64::new(0) })
 }
 
 #[cfg(test)]
