@@ -89,7 +89,8 @@ struct Node {
 impl Node {
     async fn start(config: &Config) -> anyhow::Result<Self> {
         let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
-        let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: config.limits.cached_keys }));
+        let cached = config.limits.cached_keys;
+        let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: cached, aliases_max: cached }));
         let shipper = Arc::new(Notify::new());
         let observer = Arc::new(NodeObserver { cache: Arc::clone(&cache), shipper: Arc::clone(&shipper) });
         let peer_client = peer_client(config)?;

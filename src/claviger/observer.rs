@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_consensus::Observer;
 use claviger_service::KeyCache;
-use claviger_types::KeyId;
+use claviger_types::{AliasId, KeyId};
 use tokio::sync::Notify;
 
 /// Passes changes on.
@@ -16,6 +16,10 @@ pub(crate) struct NodeObserver {
 impl Observer for NodeObserver {
     fn keys_changed(&self, keys: &[KeyId]) {
         self.cache.keys_changed(keys);
+    }
+
+    fn aliases_changed(&self, aliases: &[AliasId]) {
+        self.cache.aliases_changed(aliases);
     }
 
     fn everything_changed(&self) {

@@ -8,9 +8,9 @@
 use std::io;
 use std::sync::Arc;
 
-use claviger_state::{Command, Overlay, Response, apply};
+use claviger_state::{Command, Effects, Overlay, Response, apply};
 use claviger_storage::{SnapshotDir, StateStore, StorageError};
-use claviger_types::{KeyId, encoding};
+use claviger_types::encoding;
 use futures::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
@@ -94,8 +94,7 @@ impl StateMachine {
         let mut overlay = Overlay::new(&*self.state);
         let mut last = applied_in(&self.state)?;
         let mut membership = None;
-        let mut keys: Vec<KeyId> = Vec::new();
-        let mut dirty = false;
+        let mut effects = Effects::default();
         let mut answers = Vec::with_capacity(run.len());
         for (entry, responder) in run {
             let log_id = entry.log_id;
@@ -108,8 +107,7 @@ impl StateMachine {
                 EntryPayload::Normal(Proposed(bytes)) => {
                     let command = Command::decode(&bytes).map_err(|e| fault("decode a committed command", &e))?;
                     let applied = apply(&mut overlay, log_id.index(), &command).map_err(|e| fault("apply a committed command", &e))?;
-                    keys.extend_from_slice(&applied.effects.keys);
-                    dirty |= applied.effects.dirty;
+                    effects.extend(applied.effects);
                     applied.outcome
                 }
                 EntryPayload::Membership(changed) => {
@@ -125,17 +123,25 @@ impl StateMachine {
             meta.push((MEMBERSHIP, encode(&membership)?));
         }
         self.state.commit(overlay.into_writes(), &meta).map_err(|e| fault("commit", &e))?;
-        if !keys.is_empty() {
-            self.observer.keys_changed(&keys);
-        }
-        if dirty {
-            self.observer.dirty_grew();
-        }
+        self.tell(&effects);
         self.applied.publish(last.index());
         for (responder, outcome) in answers {
             responder.send(Applied(outcome));
         }
         Ok(())
+    }
+
+    /// After the commit, and before any read can rely on it.
+    fn tell(&self, effects: &Effects) {
+        if !effects.keys.is_empty() {
+            self.observer.keys_changed(&effects.keys);
+        }
+        if !effects.aliases.is_empty() {
+            self.observer.aliases_changed(&effects.aliases);
+        }
+        if effects.dirty {
+            self.observer.dirty_grew();
+        }
     }
 }
 

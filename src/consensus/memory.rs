@@ -39,6 +39,7 @@ impl Region for MemoryRegion {
         let writes = overlay.into_writes();
         Arc::make_mut(tables).commit(writes);
         self.observer.keys_changed(&applied.effects.keys);
+        self.observer.aliases_changed(&applied.effects.aliases);
         if applied.effects.dirty {
             self.observer.dirty_grew();
         }

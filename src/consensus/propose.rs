@@ -217,6 +217,12 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         CommandBody::CreateKey(_)
         | CommandBody::SetKeyEnabled(_)
         | CommandBody::ReplicateKey(_)
+        | CommandBody::CreateAlias(_)
+        | CommandBody::UpdateAlias(_)
+        | CommandBody::DeleteAlias(_)
+        | CommandBody::TagResource(_)
+        | CommandBody::UntagResource(_)
+        | CommandBody::UpdateKeyDescription(_)
         | CommandBody::Tick
         | CommandBody::RegisterNode(_)
         | CommandBody::LapseReservation { .. }

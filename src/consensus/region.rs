@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use claviger_state::{CommandBody, Outcome, Tables};
-use claviger_types::KeyId;
+use claviger_types::{AliasId, KeyId};
 
 /// A region's replicated state, as one of its nodes serves it.
 pub trait Region: Send + Sync + 'static {
@@ -54,6 +54,8 @@ pub enum ProposeError {
 pub trait Observer: Send + Sync + 'static {
     /// These keys' records have changed: whatever is cached of them is void.
     fn keys_changed(&self, keys: &[KeyId]);
+    /// These aliases were created, associated with another key, or deleted: whatever is cached of them is void.
+    fn aliases_changed(&self, aliases: &[AliasId]);
     /// Everything may have changed (a snapshot was installed): whatever is cached is void.
     fn everything_changed(&self);
     /// The dirty set has gained entries.
@@ -66,6 +68,7 @@ pub struct NoObserver;
 
 impl Observer for NoObserver {
     fn keys_changed(&self, _keys: &[KeyId]) {}
+    fn aliases_changed(&self, _aliases: &[AliasId]) {}
     fn everything_changed(&self) {}
     fn dirty_grew(&self) {}
 }

@@ -17,7 +17,8 @@ use claviger_state::{
 use claviger_storage::{LocalIdentity, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, serve};
 use claviger_types::{
-    AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Sealed, SystemClock, TrustDomain,
+    AccountId, AliasId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Sealed, SystemClock,
+    TrustDomain,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
@@ -90,6 +91,8 @@ impl Observer for Told {
     fn keys_changed(&self, keys: &[KeyId]) {
         self.keys.fetch_add(keys.len() as u64, Ordering::SeqCst);
     }
+
+    fn aliases_changed(&self, _aliases: &[AliasId]) {}
 
     fn everything_changed(&self) {
         self.everything.fetch_add(1, Ordering::SeqCst);

@@ -3,9 +3,9 @@
 use std::io;
 use std::sync::Arc;
 
-use claviger_state::CommandBody;
+use claviger_state::{Command, CommandBody, CreateAlias, Expected, Once, Operation};
 use claviger_storage::{SnapshotDir, SnapshotReceiver, StateStore, Storage, StorageOptions};
-use claviger_types::KeyId;
+use claviger_types::{AliasId, KeyId, Timestamp};
 use futures::Stream;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -16,6 +16,7 @@ use crate::applied::AppliedIndex;
 use crate::log::{DurableState, Log};
 use crate::machine::{Builder, StateMachine, applied_in};
 use crate::raft_types::{Entry, LogId, Proposed, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use crate::testing::{create_key, found_region};
 use crate::{NoObserver, Observer};
 
 /// The suite purges what was never applied, which our own state does not allow.
@@ -96,8 +97,12 @@ fn log_id(index: u64) -> LogId {
     LogId::new(openraft::impls::leader_id_adv::LeaderId { term: 1, node_id: 1 }, index)
 }
 
+fn encoded(body: CommandBody) -> Vec<u8> {
+    Command { time: Timestamp::from_millis(1), body }.encode().unwrap()
+}
+
 fn tick() -> Vec<u8> {
-    claviger_state::Command { time: claviger_types::Timestamp::from_millis(1), body: CommandBody::Tick }.encode().unwrap()
+    encoded(CommandBody::Tick)
 }
 
 async fn apply(machine: &mut StateMachine, entries: Vec<Entry>) -> io::Result<()> {
@@ -160,6 +165,10 @@ impl Observer for Recorder {
         self.record("keys_changed");
     }
 
+    fn aliases_changed(&self, _aliases: &[AliasId]) {
+        self.record("aliases_changed");
+    }
+
     fn everything_changed(&self) {
         self.record("everything_changed");
     }
@@ -167,6 +176,28 @@ impl Observer for Recorder {
     fn dirty_grew(&self) {
         self.record("dirty_grew");
     }
+}
+
+#[tokio::test]
+async fn what_changed_is_told_once_it_is_committed_and_before_its_index_is_published() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
+    let applied = AppliedIndex::new(None);
+    let recorder = Arc::new(Recorder { state: storage.state(), applied: applied.clone(), calls: Mutex::default() });
+    let mut machine = StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
+    let found = CommandBody::FoundRegion(Box::new(found_region()));
+    let create = create_key(7);
+    let CommandBody::CreateKey(key) = &create else { unreachable!() };
+    let alias = CommandBody::CreateAlias(CreateAlias {
+        once: Once { invocation_id: "alias".to_owned(), operation: Operation::CreateAlias, ..key.once.clone() },
+        name: "alias/a".parse().unwrap(),
+        key: Expected { key_id: key.key_id, revision: 1 },
+    });
+    apply(&mut machine, vec![entry(0, encoded(found)), entry(1, encoded(create.clone()))]).await.unwrap();
+    apply(&mut machine, vec![entry(2, encoded(alias)), entry(3, tick())]).await.unwrap();
+    let expected = [("keys_changed", None, Some(1)), ("keys_changed", Some(1), Some(3)), ("aliases_changed", Some(1), Some(3))];
+    assert_eq!(*recorder.calls.lock(), expected);
+    assert_eq!(applied.get(), Some(3));
 }
 
 #[tokio::test]

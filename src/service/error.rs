@@ -4,8 +4,9 @@ use claviger_barrier::BarrierError;
 use claviger_consensus::ProposeError;
 use claviger_crypto::CryptoError;
 use claviger_shapes::{ApiError, ErrorCode, Operation};
-use claviger_state::{Refusal, StateError};
-use claviger_types::{KeyArn, KeyState, Region};
+use claviger_state::{Outcome, Refusal, Response, StateError};
+use claviger_types::limits::TAGS_PER_KEY_MAX;
+use claviger_types::{AliasArn, KeyArn, KeyState, Region};
 
 use crate::ReservationError;
 
@@ -42,11 +43,10 @@ impl From<Fault> for ApiError {
     }
 }
 
-/// The region has no leader that this node can reach. Of the twelve operations ReplicateKey alone does not model
-/// DependencyTimeoutException.
+/// The region has no leader that this node can reach. Some operations do not model DependencyTimeoutException.
 pub(crate) fn unavailable(operation: Operation) -> ApiError {
     match operation {
-        Operation::ReplicateKey => ApiError::internal(),
+        Operation::ListResourceTags | Operation::ReplicateKey | Operation::TagResource | Operation::UntagResource => ApiError::internal(),
         _ => ApiError::dependency_timeout(),
     }
 }
@@ -85,21 +85,42 @@ pub(crate) enum Subject<'a> {
     Key(&'a KeyArn),
     /// A key and the region of its replica.
     Replica(&'a KeyArn, &'a Region),
+    /// An alias and the key that is to get it.
+    Alias(&'a AliasArn, Option<&'a KeyArn>),
 }
 
 impl Subject<'_> {
+    /// What the client sees of an operation that answers nothing.
+    pub(crate) fn done(self, outcome: Outcome) -> Result<(), ApiError> {
+        match outcome {
+            Ok(Response::Done) => Ok(()),
+            Ok(_) => Err(Fault::Answer.into()),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
     /// What the client sees of a refusal by the state machine, fresh or remembered.
     pub(crate) fn refused(self, refusal: Refusal) -> ApiError {
         let (arn, region) = match self {
             Self::NewKey => (None, None),
             Self::Key(arn) => (Some(arn), None),
             Self::Replica(arn, region) => (Some(arn), Some(region)),
+            Self::Alias(alias, target) => match (refusal, target) {
+                (Refusal::AliasNotFound, _) => return ApiError::alias_not_found(alias),
+                (Refusal::AlreadyExists, _) => return ApiError::alias_exists(alias),
+                (Refusal::TooManyAliases, _) => return ApiError::too_many_aliases(),
+                (Refusal::AliasOfAnotherKind, Some(target)) => return ApiError::alias_of_another_kind(alias, target),
+                (other, target) => return target.map_or(Self::NewKey, Self::Key).refused(other),
+            },
         };
         match (refusal, arn, region) {
             (Refusal::InvocationReused, ..) => {
                 ApiError::validation("The amz-sdk-invocation-id of this request was used for a request with other contents.")
             }
             (Refusal::TooManyKeys, ..) => too_many_keys(),
+            (Refusal::TooManyTags, ..) => {
+                ApiError::new(ErrorCode::LimitExceeded, format!("A key may have no more than {TAGS_PER_KEY_MAX} tags."))
+            }
             // Log time passed the deadline before the commit: a slow log, or clocks that are far apart.
             (Refusal::ReservationLapsed, ..) => ApiError::internal(),
             (Refusal::NotFound, Some(arn), _) => ApiError::not_found(arn),

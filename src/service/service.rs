@@ -52,8 +52,16 @@ impl<R: consensus::Region> Service<R> {
     pub async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
         let context = &context;
         Ok(match request {
+            Request::CreateAlias(request) => {
+                self.create_alias(context, request).await?;
+                Response::CreateAlias
+            }
             Request::CreateKey(request) => Response::CreateKey(self.create_key(context, request).await?),
             Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, request).await?),
+            Request::DeleteAlias(request) => {
+                self.delete_alias(context, request).await?;
+                Response::DeleteAlias
+            }
             Request::DescribeKey(request) => Response::DescribeKey(self.describe_key(context, request).await?),
             Request::DisableKey(request) => {
                 self.disable_key(context, request).await?;
@@ -69,9 +77,27 @@ impl<R: consensus::Region> Service<R> {
                 Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, request).await?)
             }
             Request::GenerateRandom(request) => Response::GenerateRandom(Self::generate_random(&request)?),
+            Request::ListAliases(request) => Response::ListAliases(self.list_aliases(context, &request).await?),
             Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request).await?),
+            Request::ListResourceTags(request) => Response::ListResourceTags(self.list_resource_tags(context, &request).await?),
             Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, request).await?),
             Request::ReplicateKey(request) => Response::ReplicateKey(self.replicate_key(context, request).await?),
+            Request::TagResource(request) => {
+                self.tag_resource(context, request).await?;
+                Response::TagResource
+            }
+            Request::UntagResource(request) => {
+                self.untag_resource(context, request).await?;
+                Response::UntagResource
+            }
+            Request::UpdateAlias(request) => {
+                self.update_alias(context, request).await?;
+                Response::UpdateAlias
+            }
+            Request::UpdateKeyDescription(request) => {
+                self.update_key_description(context, request).await?;
+                Response::UpdateKeyDescription
+            }
         })
     }
 

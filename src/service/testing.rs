@@ -15,7 +15,7 @@ use claviger_consensus::{MemoryRegion, Observer, ProposeError, Region, Unavailab
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_state::protocol::Author;
 use claviger_state::{AccountScope, AddPeer, CommandBody, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys};
-use claviger_types::{AccountId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, Sealed, Timestamp};
+use claviger_types::{AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, Sealed, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -85,6 +85,10 @@ impl Observer for FanOut {
         self.0.lock().iter().for_each(|cache| cache.keys_changed(keys));
     }
 
+    fn aliases_changed(&self, aliases: &[AliasId]) {
+        self.0.lock().iter().for_each(|cache| cache.aliases_changed(aliases));
+    }
+
     fn everything_changed(&self) {
         self.0.lock().iter().for_each(|cache| cache.everything_changed());
     }
@@ -140,7 +144,7 @@ impl Deployment {
     }
 
     pub(crate) fn node(&self) -> Node {
-        let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12 }));
+        let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12, aliases_max: 1 << 12 }));
         self.observers.0.lock().push(Arc::clone(&cache));
         let region = Arc::new(Scripted::new(Arc::clone(&self.memory)));
         let config = ServiceConfig {
@@ -201,6 +205,11 @@ impl Node {
         answer["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
     }
 
+    /// A name for a key of alice's account.
+    pub(crate) fn create_alias(&self, name: &str, key: &str) {
+        self.get(Operation::CreateAlias, &json!({"AliasName": name, "TargetKeyId": key}));
+    }
+
     /// `plaintext` under `key`, in base64.
     pub(crate) fn encrypt(&self, key: &str, plaintext: &[u8]) -> String {
         let answer = self.get(Operation::Encrypt, &json!({"KeyId": key, "Plaintext": base64(plaintext)}));
@@ -211,6 +220,11 @@ impl Node {
 /// The ARN of a key of alice's account.
 pub(crate) fn arn(key_id: &str) -> String {
     format!("arn:aws:kms:{HERE}:{ACCOUNT}:key/{key_id}")
+}
+
+/// The ARN of an alias of alice's account.
+pub(crate) fn alias_arn(name: &str) -> String {
+    format!("arn:aws:kms:{HERE}:{ACCOUNT}:{name}")
 }
 
 type Hook = Box<dyn FnOnce() + Send>;

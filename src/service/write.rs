@@ -2,7 +2,7 @@
 
 use claviger_consensus as consensus;
 use claviger_shapes::ApiError;
-use claviger_state::{CommandBody, Once, Operation, Outcome, read};
+use claviger_state::{CommandBody, Once, Operation, Outcome, Refusal, read};
 
 use crate::error::{Fault, not_proposed};
 use crate::{Context, Service};
@@ -12,6 +12,35 @@ use crate::{Context, Service};
 pub(crate) const AUTHORISATIONS_MAX: usize = 8;
 
 impl<R: consensus::Region> Service<R> {
+    /// Carries out one invocation: gives what it was answered before, or else what the state machine answers to the command
+    /// that `command` makes. It authorises on what it reads then, and is asked again whenever that has changed before the
+    /// command was applied.
+    pub(crate) async fn write(
+        &self,
+        context: &Context,
+        operation: claviger_shapes::Operation,
+        written: Operation,
+        command: impl Fn(Once) -> Result<CommandBody, ApiError>,
+    ) -> Result<Outcome, ApiError> {
+        self.gate(operation).await?;
+        let once = self.once(context, written);
+        for _ in 0..AUTHORISATIONS_MAX {
+            if let Some(outcome) = self.recall(&once)? {
+                return Ok(outcome);
+            }
+            let body = match command(once.clone()) {
+                Ok(body) => body,
+                // An earlier try of this invocation may have committed meanwhile, and be the reason for the refusal.
+                Err(refused) => return self.recall(&once)?.ok_or(refused),
+            };
+            match self.propose(operation, body).await? {
+                Err(Refusal::StaleAuthorisation) => self.gate(operation).await?,
+                outcome => return Ok(outcome),
+            }
+        }
+        Err(Fault::Contended(AUTHORISATIONS_MAX).into())
+    }
+
     /// Names the invocation: by the SDK's id, or, when the client sent none, by one that is this request's alone.
     pub(crate) fn once(&self, context: &Context, operation: Operation) -> Once {
         let principal = context.principal.arn(&self.config.partition);

@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write as _};
 
 use crate::ApiError;
-use crate::decode::{Blob, Text};
+use crate::decode::{Blob, List, Text};
 
 /// Failures are collected up to the one that reaches this: the members of any request, or some twenty items of a list.
 /// With [`VALUE_BYTES_SHOWN_MAX`] it keeps the answer below 16 KiB, even if JSON escapes every byte of every value.
@@ -98,13 +98,13 @@ impl Checks {
     }
 
     /// A list of strings: its length, then, unless it is too long, what the model asks of each member.
-    pub(crate) fn texts(&mut self, path: impl Display, value: Option<&Vec<Option<Text<'_>>>>, max: usize, shape: &TextShape) {
+    pub(crate) fn texts<const MAX: usize>(&mut self, path: impl Display, value: Option<&List<Option<Text<'_>>, MAX>>, shape: &TextShape) {
         let Some(list) = value else { return };
-        if let Some(failure) = length_failure(list.len(), 0, max) {
-            self.fail(format_args!("Value '[{}]' at '{path}'", shown(&joined(list))), failure);
+        if let Some(failure) = length_failure(list.items().len(), 0, MAX) {
+            self.fail(format_args!("Value '[{}]' at '{path}'", shown(&joined(list.items()))), failure);
             return;
         }
-        for (index, item) in list.iter().enumerate() {
+        for (index, item) in list.items().iter().enumerate() {
             if self.is_full() {
                 break;
             }
@@ -197,23 +197,19 @@ mod tests {
         let control = Value::from("\u{1}".repeat(9000)).to_string();
         let decrypt = |member| format!(r#"{{"CiphertextBlob":"AQ==","{member}":["#);
         for item in ["null", r#""""#, r#""a""#, &control] {
-            let error = answer(Operation::Decrypt, &decrypt("GrantTokens"), item);
-            // One failure, of the list itself: the items of a list that is too long are not looked at.
-            assert!(error.message.starts_with("1 validation error detected: Value '["), "{}", error.message);
-            assert!(
-                error
-                    .message
-                    .ends_with("]' at 'grantTokens' failed to satisfy constraint: Member must have length less than or equal to 10")
-            );
-            let error = answer(Operation::Decrypt, &decrypt("DryRunModifiers"), item);
-            assert!(
-                error.message.contains(" validation errors detected: Value ") && !error.message.contains(".30.member"),
-                "{}",
-                error.message
-            );
+            for (member, path) in [("GrantTokens", "grantTokens"), ("DryRunModifiers", "dryRunModifiers")] {
+                let error = answer(Operation::Decrypt, &decrypt(member), item);
+                // One failure, of the list itself: the items of a list that is too long are not looked at.
+                assert!(error.message.starts_with("1 validation error detected: Value '["), "{}", error.message);
+                let constraint = "failed to satisfy constraint: Member must have length less than or equal to 10";
+                assert!(error.message.ends_with(&format!("]' at '{path}' {constraint}")), "{}", error.message);
+            }
+            let error = answer(Operation::UntagResource, &format!(r#"{{"KeyId":"{KEY}","TagKeys":["#), item);
+            assert!(error.message == "Too many tags" || item.len() > 50_000, "{}", error.message);
         }
         let prefixes = [
             (Operation::CreateKey, r#"{"Tags":["#.to_owned()),
+            (Operation::TagResource, format!(r#"{{"KeyId":"{KEY}","Tags":["#)),
             (Operation::ReplicateKey, format!(r#"{{"KeyId":"{KEY}","ReplicaRegion":"dc-north-2","Tags":["#)),
         ];
         for (operation, prefix) in prefixes {

@@ -1,8 +1,9 @@
 //! From the bytes of a body to optional members: AWS JSON 1.1 (rules page, section 1).
 //!
 //! A missing member and a null one are the same; unknown members are skipped; a wrong type is a SerializationException.
-//! Text is borrowed from the body where it can be, and blobs are decoded from it straight into their own memory. No
-//! message repeats a value, since it could be a secret.
+//! Text is borrowed from the body where it can be, and blobs are decoded from it straight into their own memory. Of lists
+//! and maps no more is kept than shows that they are too large, since a body of 1 MiB can hold 350,000 items. No message
+//! repeats a value, since it could be a secret.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,9 +11,10 @@ use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use claviger_types::limits::ENCRYPTION_CONTEXT_BYTES_MAX;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use zeroize::Zeroizing;
 
@@ -111,8 +113,61 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
-/// A map of strings. A key that occurs twice is refused: which one would be authenticated would depend on the reader.
+/// A list of at most `MAX` items, or its first `MAX` items and one more. What follows is read, so that its types are
+/// checked, and dropped.
+pub(crate) struct List<T, const MAX: usize>(Vec<T>);
+
+impl<T, const MAX: usize> List<T, MAX> {
+    pub(crate) const fn is_too_long(&self) -> bool {
+        self.0.len() > MAX
+    }
+
+    /// The items that were kept.
+    pub(crate) fn items(&self) -> &[T] {
+        &self.0
+    }
+
+    /// The items that were kept.
+    pub(crate) fn into_items(self) -> Vec<T> {
+        self.0
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListVisitor<T, const MAX: usize>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for ListVisitor<T, MAX> {
+            type Value = List<T, MAX>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<List<T, MAX>, A::Error> {
+                let mut items = Vec::new();
+                while let Some(item) = seq.next_element()? {
+                    if items.len() <= MAX {
+                        items.push(item);
+                    }
+                }
+                Ok(List(items))
+            }
+        }
+        deserializer.deserialize_seq(ListVisitor(PhantomData))
+    }
+}
+
+/// A map of strings. A key that occurs twice is refused: which one would be authenticated would depend on the reader. Once
+/// it is larger than [`ENCRYPTION_CONTEXT_BYTES_MAX`], what follows is read and dropped.
 pub(crate) struct Context(pub(crate) EncryptionContext);
+
+/// What a context takes in the form that the message blob authenticates: pair count, then length and bytes of each key and
+/// value.
+pub(crate) fn context_bytes(context: &EncryptionContext) -> usize {
+    context.iter().fold(2, |sum: usize, (key, value)| sum + pair_bytes(key, value))
+}
+
+const fn pair_bytes(key: &str, value: &str) -> usize {
+    4 + key.len() + value.len()
+}
 
 impl<'de> Deserialize<'de> for Context {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -124,7 +179,12 @@ impl<'de> Deserialize<'de> for Context {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Context, A::Error> {
                 let mut context = EncryptionContext::new();
-                while let Some((key, value)) = map.next_entry()? {
+                let mut bytes = context_bytes(&context);
+                while let Some((key, value)) = map.next_entry::<String, String>()? {
+                    if bytes > ENCRYPTION_CONTEXT_BYTES_MAX {
+                        continue;
+                    }
+                    bytes += pair_bytes(&key, &value);
                     if context.insert(key, value).is_some() {
                         return Err(A::Error::custom("a key occurs twice"));
                     }
@@ -207,6 +267,32 @@ mod tests {
     fn deep_nesting_is_an_error_and_not_a_crash() {
         let body = format!("{{\"Other\":{}", "[".repeat(500_000));
         assert_eq!(error_of(&body).code, crate::ErrorCode::Serialization);
+    }
+
+    #[test]
+    fn of_a_long_list_little_is_kept_and_all_is_checked() {
+        type Items<'a> = List<Option<Text<'a>>, 3>;
+        fn list(body: &str) -> serde_json::Result<Items<'_>> {
+            serde_json::from_str(body)
+        }
+        assert!(!list(r#"["a",null,"c"]"#).unwrap().is_too_long());
+        let body = serde_json::json!(vec![(); 200_000]).to_string();
+        let long = list(&body).unwrap();
+        assert!(long.is_too_long());
+        assert_eq!(long.items().len(), 4);
+        assert!(long.into_items().capacity() <= 8);
+        assert!(list(&body.replace("null]", "7]")).is_err());
+        assert!(list("{}").is_err());
+    }
+
+    #[test]
+    fn of_a_large_context_little_is_kept() {
+        let pairs: EncryptionContext = (0..100_000).map(|number: u32| (number.to_string(), String::new())).collect();
+        let body = serde_json::json!({ "Context": pairs }).to_string();
+        let Context(context) = from_json::<Wire<'_>>(body.as_bytes()).unwrap().context.unwrap();
+        assert!(context_bytes(&context) > ENCRYPTION_CONTEXT_BYTES_MAX && context.len() < 2000, "{}", context.len());
+        let wrong = body.replace("\"99999\":\"\"", "\"99999\":7");
+        assert_eq!(error_of(&wrong).code, crate::ErrorCode::Serialization, "what is dropped is checked first");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use claviger_types::{KeyArn, KeyId, Region};
+use claviger_types::limits::ALIASES_PER_KEY_MAX;
+use claviger_types::{AliasArn, AliasName, KeyArn, KeyId, Region};
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal);+ $(;)?) => {
@@ -48,6 +49,8 @@ codes! {
     Disabled = "DisabledException", 400;
     /// The named key is not the one that encrypted.
     IncorrectKey = "IncorrectKeyException", 400;
+    /// An alias name that may not be given.
+    InvalidAliasName = "InvalidAliasNameException", 400;
     /// An ARN that is none.
     InvalidArn = "InvalidArnException", 400;
     /// The ciphertext does not open.
@@ -117,9 +120,34 @@ impl ApiError {
         Self::new(ErrorCode::NotFound, format!("Key '{arn}' does not exist"))
     }
 
-    /// The alias, given as its ARN, does not exist in this region.
-    pub fn alias_not_found(alias_arn: impl fmt::Display) -> Self {
-        Self::new(ErrorCode::NotFound, format!("Alias {alias_arn} is not found."))
+    /// The alias does not exist in this region.
+    pub fn alias_not_found(alias: &AliasArn) -> Self {
+        Self::new(ErrorCode::NotFound, format!("Alias {alias} is not found."))
+    }
+
+    /// The account has an alias of that name in this region.
+    pub fn alias_exists(alias: &AliasArn) -> Self {
+        Self::new(ErrorCode::AlreadyExists, format!("An alias with the name {alias} already exists"))
+    }
+
+    /// AWS keeps names that begin so for itself.
+    pub fn reserved_alias_name(name: &AliasName) -> Self {
+        Self::new(ErrorCode::InvalidAliasName, format!("{name} is not valid: names that begin with alias/aws/ are reserved."))
+    }
+
+    /// The key has as many aliases as it may have.
+    pub fn too_many_aliases() -> Self {
+        let quota = ALIASES_PER_KEY_MAX;
+        let message = format!("Aliases per key quota for this account in this region is {quota}, current usage is {quota}.");
+        Self::new(ErrorCode::LimitExceeded, message)
+    }
+
+    /// UpdateAlias from a key to one that cannot take its place.
+    pub fn alias_of_another_kind(alias: &AliasArn, target: &KeyArn) -> Self {
+        Self::validation(format!(
+            "Alias {alias} cannot be associated with {target}: its current and its new key must be of the same type (symmetric, asymmetric \
+             or HMAC) and have the same KeyUsage."
+        ))
     }
 
     /// A text that is not a key id.

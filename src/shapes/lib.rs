@@ -9,6 +9,7 @@
 //! plaintext have no `Debug` and zeroize it. `admin` is the other API: the operators' one, plain serde.
 
 pub mod admin;
+mod alias_name;
 mod constraint;
 mod decode;
 mod encode;
@@ -28,16 +29,24 @@ mod unsupported;
 pub use error::{ApiError, ErrorCode};
 pub use metadata::{KeyMetadata, MultiRegionConfiguration};
 pub use operation::Operation;
+pub use operations::alias_target::AliasTargetRequest;
 pub use operations::create_key::{CreateKeyRequest, CreateKeyResponse};
 pub use operations::data_key::{DataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextResponse};
 pub use operations::decrypt::{DecryptRequest, DecryptResponse};
+pub use operations::delete_alias::DeleteAliasRequest;
 pub use operations::describe_key::{DescribeKeyRequest, DescribeKeyResponse};
 pub use operations::encrypt::{EncryptRequest, EncryptResponse};
 pub use operations::generate_random::{GenerateRandomRequest, GenerateRandomResponse};
 pub use operations::key_switch::KeySwitchRequest;
+pub use operations::list_aliases::{AliasListEntry, ListAliasesRequest, ListAliasesResponse};
 pub use operations::list_keys::{ListKeysRequest, ListKeysResponse};
+pub use operations::list_resource_tags::{ListResourceTagsRequest, ListResourceTagsResponse};
+pub use operations::paging::Paging;
 pub use operations::re_encrypt::{ReEncryptRequest, ReEncryptResponse};
 pub use operations::replicate_key::{ReplicateKeyRequest, ReplicateKeyResponse};
+pub use operations::tag_resource::TagResourceRequest;
+pub use operations::untag_resource::UntagResourceRequest;
+pub use operations::update_key_description::UpdateKeyDescriptionRequest;
 pub use request::Request;
 pub use response::Response;
 

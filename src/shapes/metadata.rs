@@ -4,7 +4,7 @@ use claviger_types::{EncryptionAlgorithm, KeyArn, KeySpec, KeyState, KeyUsage, M
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use crate::encode;
+use crate::encode::AsText;
 
 /// What DescribeKey shows of a key. Members that follow from others (AWSAccountId, KeyId, Enabled, MultiRegion) are not
 /// repeated here: they are written from what is.
@@ -67,14 +67,6 @@ impl Serialize for KeyMetadata {
             members.serialize_field("CurrentKeyMaterialId", &AsText(&material_id))?;
         }
         members.end()
-    }
-}
-
-struct AsText<'a, T>(&'a T);
-
-impl<T: std::fmt::Display> Serialize for AsText<'_, T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        encode::text(self.0, serializer)
     }
 }
 

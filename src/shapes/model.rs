@@ -4,7 +4,8 @@
 //! with a value that is not here as invalid. `model_tests` compares all of this with the model.
 
 use claviger_types::limits::{
-    DESCRIPTION_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX,
+    ALIAS_NAME_BYTES_MAX, DESCRIPTION_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX,
+    TAG_VALUE_CHARS_MAX,
 };
 
 use crate::constraint::TextShape;
@@ -16,6 +17,10 @@ pub(crate) const TAG_VALUE: TextShape = TextShape::length(0, TAG_VALUE_CHARS_MAX
 pub(crate) const CUSTOM_KEY_STORE_ID: TextShape = TextShape::length(1, 64);
 pub(crate) const GRANT_TOKEN: TextShape = TextShape::length(1, 8192);
 pub(crate) const GRANT_TOKENS_MAX: usize = 10;
+/// The model sets no limit; it has one value for the items.
+pub(crate) const DRY_RUN_MODIFIERS_MAX: usize = 10;
+/// The greatest Limit of any operation that lists; most have a smaller one of their own, which the model's text alone says.
+pub(crate) const LIMIT_MAX: i32 = 1000;
 pub(crate) const ATTESTATION_DOCUMENT_BYTES_MAX: usize = 262_144;
 
 pub(crate) const POLICY: TextShape = TextShape::pattern(1, 131_072, r"[\u0009\u000A\u000D\u0020-\u00FF]+", |text| {
@@ -23,6 +28,9 @@ pub(crate) const POLICY: TextShape = TextShape::pattern(1, 131_072, r"[\u0009\u0
 });
 pub(crate) const XKS_KEY_ID: TextShape = TextShape::pattern(1, 128, "^[a-zA-Z0-9-_.]+$", |text| {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+});
+pub(crate) const ALIAS_NAME: TextShape = TextShape::pattern(1, ALIAS_NAME_BYTES_MAX, "^[a-zA-Z0-9:/_-]+$", |text| {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'_' | b'-'))
 });
 pub(crate) const REGION: TextShape = TextShape::pattern(1, REGION_BYTES_MAX, r"^([a-z]+-){2,3}\d+$", is_region);
 pub(crate) const MARKER: TextShape =

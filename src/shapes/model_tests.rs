@@ -11,33 +11,44 @@ const KEY: &str = "mrk-000102030405060708090a0b0c0d0e0f";
 /// The members that do something. Any other member, set to a value that the model allows, must be refused by name.
 fn implemented(operation: Operation) -> &'static [&'static str] {
     match operation {
+        Operation::CreateAlias | Operation::UpdateAlias => &["AliasName", "TargetKeyId"],
         Operation::CreateKey => &["Description", "Tags", "MultiRegion"],
         Operation::Decrypt => &["CiphertextBlob", "EncryptionContext", "KeyId"],
+        Operation::DeleteAlias => &["AliasName"],
         Operation::DescribeKey | Operation::DisableKey | Operation::EnableKey => &["KeyId"],
         Operation::Encrypt => &["KeyId", "Plaintext", "EncryptionContext"],
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => {
             &["KeyId", "EncryptionContext", "NumberOfBytes", "KeySpec"]
         }
         Operation::GenerateRandom => &["NumberOfBytes"],
+        Operation::ListAliases | Operation::ListResourceTags => &["KeyId", "Limit", "Marker"],
         Operation::ListKeys => &["Limit", "Marker"],
         Operation::ReEncrypt => {
             &["CiphertextBlob", "SourceEncryptionContext", "SourceKeyId", "DestinationKeyId", "DestinationEncryptionContext"]
         }
         Operation::ReplicateKey => &["KeyId", "ReplicaRegion", "Description", "Tags"],
+        Operation::TagResource => &["KeyId", "Tags"],
+        Operation::UntagResource => &["KeyId", "TagKeys"],
+        Operation::UpdateKeyDescription => &["KeyId", "Description"],
     }
 }
 
 /// The smallest body that is accepted.
 fn accepted(operation: Operation) -> Map<String, Value> {
     let body = match operation {
-        Operation::CreateKey | Operation::ListKeys => json!({}),
+        Operation::CreateAlias | Operation::UpdateAlias => json!({"AliasName": "alias/a", "TargetKeyId": KEY}),
+        Operation::CreateKey | Operation::ListAliases | Operation::ListKeys => json!({}),
         Operation::Decrypt => json!({"CiphertextBlob": "AQ=="}),
-        Operation::DescribeKey | Operation::DisableKey | Operation::EnableKey => json!({"KeyId": KEY}),
+        Operation::DeleteAlias => json!({"AliasName": "alias/a"}),
+        Operation::DescribeKey | Operation::DisableKey | Operation::EnableKey | Operation::ListResourceTags => json!({"KeyId": KEY}),
         Operation::Encrypt => json!({"KeyId": KEY, "Plaintext": "AQ=="}),
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => json!({"KeyId": KEY, "NumberOfBytes": 32}),
         Operation::GenerateRandom => json!({"NumberOfBytes": 32}),
         Operation::ReEncrypt => json!({"CiphertextBlob": "AQ==", "DestinationKeyId": KEY}),
         Operation::ReplicateKey => json!({"KeyId": KEY, "ReplicaRegion": "dc-north-2"}),
+        Operation::TagResource => json!({"KeyId": KEY, "Tags": []}),
+        Operation::UntagResource => json!({"KeyId": KEY, "TagKeys": []}),
+        Operation::UpdateKeyDescription => json!({"KeyId": KEY, "Description": ""}),
     };
     body.as_object().unwrap().clone()
 }
@@ -68,6 +79,7 @@ fn sample(model: &Value, name: &str) -> Value {
         "string" if shape.get("enum").is_some() => shape["enum"].as_array().unwrap().last().unwrap().clone(),
         "string" if name == "KeyIdType" => json!(KEY),
         "string" if name == "RegionType" => json!("eu-west-1"),
+        "string" if name == "AliasNameType" => json!("alias/b"),
         "string" => json!("a"),
         "integer" => shape["min"].clone(),
         "boolean" => json!(true),

@@ -29,10 +29,14 @@ macro_rules! operations {
 }
 
 operations! {
+    /// Gives a key a name.
+    CreateAlias,
     /// Makes a key.
     CreateKey,
     /// Opens a ciphertext.
     Decrypt,
+    /// Takes a name away.
+    DeleteAlias,
     /// Shows a key's metadata.
     DescribeKey,
     /// Switches a key off.
@@ -47,18 +51,42 @@ operations! {
     GenerateDataKeyWithoutPlaintext,
     /// Returns random bytes.
     GenerateRandom,
+    /// Lists the aliases of an account or of a key.
+    ListAliases,
     /// Lists the keys of an account.
     ListKeys,
+    /// Lists the tags of a key.
+    ListResourceTags,
     /// Decrypts and encrypts again, inside.
     ReEncrypt,
     /// Makes a replica of a multi-region key in another region.
     ReplicateKey,
+    /// Gives a key tags, or tags new values.
+    TagResource,
+    /// Takes tags from a key.
+    UntagResource,
+    /// Gives another key a name.
+    UpdateAlias,
+    /// Gives a key another description.
+    UpdateKeyDescription,
 }
 
 impl Operation {
     /// Whether it changes stored state, so that its invocation id is remembered (DESIGN.md section 4, "Exactly once").
     pub const fn is_write(self) -> bool {
-        matches!(self, Self::CreateKey | Self::DisableKey | Self::EnableKey | Self::ReplicateKey)
+        matches!(
+            self,
+            Self::CreateAlias
+                | Self::CreateKey
+                | Self::DeleteAlias
+                | Self::DisableKey
+                | Self::EnableKey
+                | Self::ReplicateKey
+                | Self::TagResource
+                | Self::UntagResource
+                | Self::UpdateAlias
+                | Self::UpdateKeyDescription
+        )
     }
 
     /// Whether a request carries bytes that must not stay in memory.

@@ -4,15 +4,18 @@ use std::fmt;
 
 use crate::decode::without_base64_escapes;
 use crate::{
-    ApiError, CreateKeyRequest, DataKeyRequest, DecryptRequest, DescribeKeyRequest, EncryptRequest, GenerateRandomRequest,
-    KeySwitchRequest, ListKeysRequest, Operation, ReEncryptRequest, ReplicateKeyRequest,
+    AliasTargetRequest, ApiError, CreateKeyRequest, DataKeyRequest, DecryptRequest, DeleteAliasRequest, DescribeKeyRequest, EncryptRequest,
+    GenerateRandomRequest, KeySwitchRequest, ListAliasesRequest, ListKeysRequest, ListResourceTagsRequest, Operation, ReEncryptRequest,
+    ReplicateKeyRequest, TagResourceRequest, UntagResourceRequest, UpdateKeyDescriptionRequest,
 };
 
 /// A request that satisfies the model and asks for nothing that is not implemented. `Debug` shows the operation only.
 #[expect(missing_docs, reason = "each variant is the operation of its name")]
 pub enum Request {
+    CreateAlias(AliasTargetRequest),
     CreateKey(CreateKeyRequest),
     Decrypt(DecryptRequest),
+    DeleteAlias(DeleteAliasRequest),
     DescribeKey(DescribeKeyRequest),
     DisableKey(KeySwitchRequest),
     EnableKey(KeySwitchRequest),
@@ -20,9 +23,15 @@ pub enum Request {
     GenerateDataKey(DataKeyRequest),
     GenerateDataKeyWithoutPlaintext(DataKeyRequest),
     GenerateRandom(GenerateRandomRequest),
+    ListAliases(ListAliasesRequest),
     ListKeys(ListKeysRequest),
+    ListResourceTags(ListResourceTagsRequest),
     ReEncrypt(ReEncryptRequest),
     ReplicateKey(ReplicateKeyRequest),
+    TagResource(TagResourceRequest),
+    UntagResource(UntagResourceRequest),
+    UpdateAlias(AliasTargetRequest),
+    UpdateKeyDescription(UpdateKeyDescriptionRequest),
 }
 
 impl Request {
@@ -35,8 +44,10 @@ impl Request {
         let unescaped = if operation.request_is_secret() { without_base64_escapes(body) } else { None };
         let body = unescaped.as_ref().map_or(body, |bytes| bytes.as_slice());
         Ok(match operation {
+            Operation::CreateAlias => Self::CreateAlias(AliasTargetRequest::parse_new(body)?),
             Operation::CreateKey => Self::CreateKey(CreateKeyRequest::parse(body)?),
             Operation::Decrypt => Self::Decrypt(DecryptRequest::parse(body)?),
+            Operation::DeleteAlias => Self::DeleteAlias(DeleteAliasRequest::parse(body)?),
             Operation::DescribeKey => Self::DescribeKey(DescribeKeyRequest::parse(body)?),
             Operation::DisableKey => Self::DisableKey(KeySwitchRequest::parse(body)?),
             Operation::EnableKey => Self::EnableKey(KeySwitchRequest::parse(body)?),
@@ -44,17 +55,25 @@ impl Request {
             Operation::GenerateDataKey => Self::GenerateDataKey(DataKeyRequest::parse(body)?),
             Operation::GenerateDataKeyWithoutPlaintext => Self::GenerateDataKeyWithoutPlaintext(DataKeyRequest::parse(body)?),
             Operation::GenerateRandom => Self::GenerateRandom(GenerateRandomRequest::parse(body)?),
+            Operation::ListAliases => Self::ListAliases(ListAliasesRequest::parse(body)?),
             Operation::ListKeys => Self::ListKeys(ListKeysRequest::parse(body)?),
+            Operation::ListResourceTags => Self::ListResourceTags(ListResourceTagsRequest::parse(body)?),
             Operation::ReEncrypt => Self::ReEncrypt(ReEncryptRequest::parse(body)?),
             Operation::ReplicateKey => Self::ReplicateKey(ReplicateKeyRequest::parse(body)?),
+            Operation::TagResource => Self::TagResource(TagResourceRequest::parse(body)?),
+            Operation::UntagResource => Self::UntagResource(UntagResourceRequest::parse(body)?),
+            Operation::UpdateAlias => Self::UpdateAlias(AliasTargetRequest::parse(body)?),
+            Operation::UpdateKeyDescription => Self::UpdateKeyDescription(UpdateKeyDescriptionRequest::parse(body)?),
         })
     }
 
     /// Which operation this asks for.
     pub const fn operation(&self) -> Operation {
         match self {
+            Self::CreateAlias(_) => Operation::CreateAlias,
             Self::CreateKey(_) => Operation::CreateKey,
             Self::Decrypt(_) => Operation::Decrypt,
+            Self::DeleteAlias(_) => Operation::DeleteAlias,
             Self::DescribeKey(_) => Operation::DescribeKey,
             Self::DisableKey(_) => Operation::DisableKey,
             Self::EnableKey(_) => Operation::EnableKey,
@@ -62,9 +81,15 @@ impl Request {
             Self::GenerateDataKey(_) => Operation::GenerateDataKey,
             Self::GenerateDataKeyWithoutPlaintext(_) => Operation::GenerateDataKeyWithoutPlaintext,
             Self::GenerateRandom(_) => Operation::GenerateRandom,
+            Self::ListAliases(_) => Operation::ListAliases,
             Self::ListKeys(_) => Operation::ListKeys,
+            Self::ListResourceTags(_) => Operation::ListResourceTags,
             Self::ReEncrypt(_) => Operation::ReEncrypt,
             Self::ReplicateKey(_) => Operation::ReplicateKey,
+            Self::TagResource(_) => Operation::TagResource,
+            Self::UntagResource(_) => Operation::UntagResource,
+            Self::UpdateAlias(_) => Operation::UpdateAlias,
+            Self::UpdateKeyDescription(_) => Operation::UpdateKeyDescription,
         }
     }
 }

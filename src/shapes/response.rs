@@ -7,14 +7,17 @@ use zeroize::Zeroizing;
 
 use crate::{
     ApiError, CreateKeyResponse, DecryptResponse, DescribeKeyResponse, EncryptResponse, GenerateDataKeyResponse,
-    GenerateDataKeyWithoutPlaintextResponse, GenerateRandomResponse, ListKeysResponse, Operation, ReEncryptResponse, ReplicateKeyResponse,
+    GenerateDataKeyWithoutPlaintextResponse, GenerateRandomResponse, ListAliasesResponse, ListKeysResponse, ListResourceTagsResponse,
+    Operation, ReEncryptResponse, ReplicateKeyResponse,
 };
 
 /// A successful answer. `Debug` shows the operation only.
 #[expect(missing_docs, reason = "each variant is the operation of its name")]
 pub enum Response {
+    CreateAlias,
     CreateKey(CreateKeyResponse),
     Decrypt(DecryptResponse),
+    DeleteAlias,
     DescribeKey(DescribeKeyResponse),
     DisableKey,
     EnableKey,
@@ -22,14 +25,20 @@ pub enum Response {
     GenerateDataKey(GenerateDataKeyResponse),
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintextResponse),
     GenerateRandom(GenerateRandomResponse),
+    ListAliases(ListAliasesResponse),
     ListKeys(ListKeysResponse),
+    ListResourceTags(ListResourceTagsResponse),
     ReEncrypt(ReEncryptResponse),
     ReplicateKey(ReplicateKeyResponse),
+    TagResource,
+    UntagResource,
+    UpdateAlias,
+    UpdateKeyDescription,
 }
 
 /// Room for everything in a response but its blobs, texts and lists: two ARNs, ids, names.
 const FIXED_BYTES: usize = 1024;
-/// An entry of ListKeys.
+/// An entry of an operation that lists.
 const LIST_ENTRY_BYTES: usize = 256;
 
 impl Response {
@@ -44,12 +53,21 @@ impl Response {
             Self::CreateKey(response) => write(&mut body, response),
             Self::Decrypt(response) => write(&mut body, response),
             Self::DescribeKey(response) => write(&mut body, response),
-            Self::DisableKey | Self::EnableKey => Ok(()),
+            Self::CreateAlias
+            | Self::DeleteAlias
+            | Self::DisableKey
+            | Self::EnableKey
+            | Self::TagResource
+            | Self::UntagResource
+            | Self::UpdateAlias
+            | Self::UpdateKeyDescription => Ok(()),
             Self::Encrypt(response) => write(&mut body, response),
             Self::GenerateDataKey(response) => write(&mut body, response),
             Self::GenerateDataKeyWithoutPlaintext(response) => write(&mut body, response),
             Self::GenerateRandom(response) => write(&mut body, response),
+            Self::ListAliases(response) => write(&mut body, response),
             Self::ListKeys(response) => write(&mut body, response),
+            Self::ListResourceTags(response) => write(&mut body, response),
             Self::ReEncrypt(response) => write(&mut body, response),
             Self::ReplicateKey(response) => write(&mut body, response),
         }?;
@@ -64,8 +82,10 @@ impl Response {
     /// Which operation this answers.
     pub const fn operation(&self) -> Operation {
         match self {
+            Self::CreateAlias => Operation::CreateAlias,
             Self::CreateKey(_) => Operation::CreateKey,
             Self::Decrypt(_) => Operation::Decrypt,
+            Self::DeleteAlias => Operation::DeleteAlias,
             Self::DescribeKey(_) => Operation::DescribeKey,
             Self::DisableKey => Operation::DisableKey,
             Self::EnableKey => Operation::EnableKey,
@@ -73,9 +93,15 @@ impl Response {
             Self::GenerateDataKey(_) => Operation::GenerateDataKey,
             Self::GenerateDataKeyWithoutPlaintext(_) => Operation::GenerateDataKeyWithoutPlaintext,
             Self::GenerateRandom(_) => Operation::GenerateRandom,
+            Self::ListAliases(_) => Operation::ListAliases,
             Self::ListKeys(_) => Operation::ListKeys,
+            Self::ListResourceTags(_) => Operation::ListResourceTags,
             Self::ReEncrypt(_) => Operation::ReEncrypt,
             Self::ReplicateKey(_) => Operation::ReplicateKey,
+            Self::TagResource => Operation::TagResource,
+            Self::UntagResource => Operation::UntagResource,
+            Self::UpdateAlias => Operation::UpdateAlias,
+            Self::UpdateKeyDescription => Operation::UpdateKeyDescription,
         }
     }
 
@@ -83,14 +109,23 @@ impl Response {
     fn bytes_hint(&self) -> usize {
         let base64 = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
         match self {
-            Self::DisableKey | Self::EnableKey => 0,
+            Self::CreateAlias
+            | Self::DeleteAlias
+            | Self::DisableKey
+            | Self::EnableKey
+            | Self::TagResource
+            | Self::UntagResource
+            | Self::UpdateAlias
+            | Self::UpdateKeyDescription => 0,
             Self::CreateKey(_) | Self::DescribeKey(_) | Self::ReplicateKey(_) => 2 * FIXED_BYTES,
             Self::Decrypt(response) => FIXED_BYTES + base64(&response.plaintext),
             Self::Encrypt(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
             Self::GenerateDataKey(response) => FIXED_BYTES + base64(&response.plaintext) + base64(&response.ciphertext_blob),
             Self::GenerateDataKeyWithoutPlaintext(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
             Self::GenerateRandom(response) => FIXED_BYTES + base64(&response.plaintext),
+            Self::ListAliases(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.aliases.len(),
             Self::ListKeys(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.keys.len(),
+            Self::ListResourceTags(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.tags.len(),
             Self::ReEncrypt(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
         }
     }
@@ -124,8 +159,18 @@ mod tests {
 
     #[test]
     fn operations_without_output_have_an_empty_body() {
-        assert!(Response::EnableKey.to_body().unwrap().is_empty());
-        assert!(Response::DisableKey.to_body().unwrap().is_empty());
+        for response in [
+            Response::CreateAlias,
+            Response::DeleteAlias,
+            Response::DisableKey,
+            Response::EnableKey,
+            Response::TagResource,
+            Response::UntagResource,
+            Response::UpdateAlias,
+            Response::UpdateKeyDescription,
+        ] {
+            assert!(response.to_body().unwrap().is_empty(), "{response:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::constraint::Checks;
-use crate::decode::{Blob, Object, Text};
+use crate::decode::{Blob, List, Object, Text};
 use crate::{ApiError, ErrorCode, model};
 
 /// A member that is not implemented at all.
@@ -20,8 +20,8 @@ pub(crate) fn refuse_true(name: &str, value: Option<bool>) -> Result<(), ApiErro
 }
 
 /// A list of which only the empty one is implemented.
-pub(crate) fn refuse_items<T>(name: &str, value: Option<&Vec<T>>) -> Result<(), ApiError> {
-    refuse(name, value.filter(|list| !list.is_empty()))
+pub(crate) fn refuse_items<T, const MAX: usize>(name: &str, value: Option<&List<T, MAX>>) -> Result<(), ApiError> {
+    refuse(name, value.filter(|list| !list.items().is_empty()))
 }
 
 /// An enum of which one value is implemented.

@@ -1,12 +1,12 @@
 //! Commands: what is proposed to a region's log. All that is random, and the time, is inside.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_protocol::{Author, SharedDoc, StatusRecord};
 use claviger_types::encoding::{self, EncodingError};
 use claviger_types::{
-    AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Partition, Region, Sealed,
-    Timestamp, TrustDomain,
+    AccountId, AliasName, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Partition, Region,
+    Sealed, Timestamp, TrustDomain,
 };
 use serde::{Deserialize, Serialize};
 
@@ -79,6 +79,18 @@ pub enum CommandBody {
         /// Key and status revision of each.
         delivered: Vec<(KeyId, u64)>,
     },
+    /// CreateAlias.
+    CreateAlias(CreateAlias),
+    /// UpdateAlias.
+    UpdateAlias(UpdateAlias),
+    /// DeleteAlias.
+    DeleteAlias(DeleteAlias),
+    /// TagResource.
+    TagResource(TagResource),
+    /// UntagResource.
+    UntagResource(UntagResource),
+    /// UpdateKeyDescription.
+    UpdateKeyDescription(UpdateKeyDescription),
 }
 
 /// Makes a command of one invocation happen once.
@@ -174,6 +186,74 @@ pub struct SetKeyEnabled {
     pub key: Expected,
     /// Enable or disable.
     pub enabled: bool,
+}
+
+/// CreateAlias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateAlias {
+    /// Which invocation.
+    pub once: Once,
+    /// The alias, which becomes one of the key's account.
+    pub name: AliasName,
+    /// The key, as the authorisation read it.
+    pub key: Expected,
+}
+
+/// UpdateAlias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateAlias {
+    /// Which invocation.
+    pub once: Once,
+    /// The alias.
+    pub name: AliasName,
+    /// The key that has it, as the authorisation read it.
+    pub from: Expected,
+    /// The key that gets it, as the authorisation read it; may be the same.
+    pub to: Expected,
+}
+
+/// DeleteAlias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteAlias {
+    /// Which invocation.
+    pub once: Once,
+    /// The alias.
+    pub name: AliasName,
+    /// The key that has it, as the authorisation read it.
+    pub key: Expected,
+}
+
+/// TagResource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TagResource {
+    /// Which invocation.
+    pub once: Once,
+    /// The key, as the authorisation read it.
+    pub key: Expected,
+    /// New tags, and new values of tags that it has.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// UntagResource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UntagResource {
+    /// Which invocation.
+    pub once: Once,
+    /// The key, as the authorisation read it.
+    pub key: Expected,
+    /// The keys of the tags that go.
+    pub tag_keys: BTreeSet<String>,
+}
+
+/// UpdateKeyDescription.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpdateKeyDescription {
+    /// Which invocation.
+    pub once: Once,
+    /// The key, as the authorisation read it.
+    pub key: Expected,
+    /// The new description.
+    pub description: String,
 }
 
 /// ReplicateKey, at the primary, once the target holds a reservation.

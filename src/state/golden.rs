@@ -13,16 +13,18 @@ use claviger_protocol::{
 };
 use claviger_types::encoding;
 use claviger_types::{
-    AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed, Timestamp,
+    AccountId, AliasName, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed,
+    Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
-    KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
-    Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve,
-    Response, SealedMaterial, SetKeyEnabled,
+    AccountScope, AddPeer, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, DirtyRecord, DocumentRefusal, Expected,
+    FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, ReceiveDocuments,
+    ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode,
+    ReplicateKey, ReservationRecord, Reserve, Response, SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias,
+    UpdateKeyDescription,
 };
 
 fn directory() -> PathBuf {
@@ -161,6 +163,10 @@ fn expected() -> Expected {
     Expected { key_id: key_id(), revision: 1_000_000 }
 }
 
+fn alias_name() -> AliasName {
+    "alias/payroll/2024_a-b".parse().unwrap()
+}
+
 fn bodies() -> Vec<CommandBody> {
     vec![
         CommandBody::FoundRegion(Box::new(FoundRegion {
@@ -220,11 +226,30 @@ fn bodies() -> Vec<CommandBody> {
         }),
         CommandBody::ReceiveStatuses(ReceiveStatuses { from: author(), statuses: vec![status(Presence::Present)] }),
         CommandBody::StatusesDelivered { to: region("dc-north-1"), delivered: vec![(key_id(), 5), (KeyId::single_region([1; 16]), 6)] },
+        CommandBody::CreateAlias(CreateAlias { once: once(Operation::CreateAlias), name: alias_name(), key: expected() }),
+        CommandBody::UpdateAlias(UpdateAlias {
+            once: once(Operation::UpdateAlias),
+            name: alias_name(),
+            from: Expected { key_id: KeyId::single_region([1; 16]), revision: 7 },
+            to: expected(),
+        }),
+        CommandBody::DeleteAlias(DeleteAlias { once: once(Operation::DeleteAlias), name: alias_name(), key: expected() }),
+        CommandBody::TagResource(TagResource { once: once(Operation::TagResource), key: expected(), tags: tags() }),
+        CommandBody::UntagResource(UntagResource {
+            once: once(Operation::UntagResource),
+            key: expected(),
+            tag_keys: tags().into_keys().collect(),
+        }),
+        CommandBody::UpdateKeyDescription(UpdateKeyDescription {
+            once: once(Operation::UpdateKeyDescription),
+            key: expected(),
+            description: "für Tests".to_owned(),
+        }),
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 18] = [
     "found-region",
     "tick",
     "register-node",
@@ -237,6 +262,12 @@ const COMMANDS: [&str; 12] = [
     "receive-documents",
     "receive-statuses",
     "statuses-delivered",
+    "create-alias",
+    "update-alias",
+    "delete-alias",
+    "tag-resource",
+    "untag-resource",
+    "update-key-description",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -253,6 +284,12 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::ReceiveDocuments(_) => 9,
         CommandBody::ReceiveStatuses(_) => 10,
         CommandBody::StatusesDelivered { .. } => 11,
+        CommandBody::CreateAlias(_) => 12,
+        CommandBody::UpdateAlias(_) => 13,
+        CommandBody::DeleteAlias(_) => 14,
+        CommandBody::TagResource(_) => 15,
+        CommandBody::UntagResource(_) => 16,
+        CommandBody::UpdateKeyDescription(_) => 17,
     }
 }
 
@@ -297,6 +334,15 @@ fn records() {
             id_secret: sealed(9),
             status_revision: 5,
             greatest_epoch: epoch(),
+        },
+    );
+    record(
+        "alias",
+        &AliasRecord {
+            key_id: key_id(),
+            created_at: Timestamp::from_millis(1_700_000_000_008),
+            updated_at: Timestamp::from_millis(1_700_000_000_009),
+            revision: 1_000_001,
         },
     );
     record("material", &MaterialRecord { sealed: sealed(10) });
@@ -365,6 +411,21 @@ fn outcomes() {
     .map(Err)
     .into();
     refusals.push(Err(Refusal::BadPeer("why".to_owned())));
+    let later =
+        [Refusal::OtherReservation, Refusal::AliasNotFound, Refusal::TooManyAliases, Refusal::AliasOfAnotherKind, Refusal::TooManyTags];
+    refusals.extend(later.map(Err));
     golden("outcomes-refusals", 1, &refusals);
-    golden("operations", 1, &[Operation::CreateKey, Operation::EnableKey, Operation::DisableKey, Operation::ReplicateKey]);
+    let operations = [
+        Operation::CreateKey,
+        Operation::EnableKey,
+        Operation::DisableKey,
+        Operation::ReplicateKey,
+        Operation::CreateAlias,
+        Operation::UpdateAlias,
+        Operation::DeleteAlias,
+        Operation::TagResource,
+        Operation::UntagResource,
+        Operation::UpdateKeyDescription,
+    ];
+    golden("operations", 1, &operations);
 }

@@ -1,7 +1,7 @@
 //! What applying a command gives: an answer or a refusal, and what the rest of the node must know.
 
 use claviger_protocol::{Refused, SharedDoc};
-use claviger_types::{KeyId, KeyState};
+use claviger_types::{AliasId, KeyId, KeyState};
 use serde::{Deserialize, Serialize};
 
 use crate::{PeerRecord, Regional};
@@ -17,6 +17,18 @@ pub enum Operation {
     DisableKey,
     /// ReplicateKey.
     ReplicateKey,
+    /// CreateAlias.
+    CreateAlias,
+    /// UpdateAlias.
+    UpdateAlias,
+    /// DeleteAlias.
+    DeleteAlias,
+    /// TagResource.
+    TagResource,
+    /// UntagResource.
+    UntagResource,
+    /// UpdateKeyDescription.
+    UpdateKeyDescription,
 }
 
 /// The answer to a command, or why it was refused. Part of the log's contract: it is stored for retries and sent
@@ -134,6 +146,18 @@ pub enum Refusal {
     /// Another ReplicateKey for the same key and region, with other contents, is under way or was given up not long ago.
     #[error("another reservation is held for this key")]
     OtherReservation,
+    /// There is no such alias.
+    #[error("there is no such alias")]
+    AliasNotFound,
+    /// The key has as many aliases as it may have.
+    #[error("the key has as many aliases as it may have")]
+    TooManyAliases,
+    /// The alias's present key and the new one differ in class or usage.
+    #[error("the alias cannot go to a key of another kind")]
+    AliasOfAnotherKind,
+    /// The key would have more tags than it may have.
+    #[error("the key would have more tags than it may have")]
+    TooManyTags,
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.
@@ -141,8 +165,19 @@ pub enum Refusal {
 pub struct Effects {
     /// Keys whose cached records are void.
     pub keys: Vec<KeyId>,
+    /// Aliases of which the same holds.
+    pub aliases: Vec<AliasId>,
     /// Whether the shipper has new work.
     pub dirty: bool,
+}
+
+impl Effects {
+    /// Adds what a later command asks for.
+    pub fn extend(&mut self, later: Self) {
+        self.keys.extend(later.keys);
+        self.aliases.extend(later.aliases);
+        self.dirty |= later.dirty;
+    }
 }
 
 /// A command applied.

@@ -8,17 +8,19 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, Once, Operation, ReceiveDocuments,
-    ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial,
-    SetKeyEnabled, Tables, read,
+    AccountScope, AddPeer, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord, Once, Operation,
+    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve,
+    SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, read,
 };
 use claviger_types::{
-    AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed, Timestamp,
+    AccountId, AliasName, AliasRow, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed,
+    Timestamp,
 };
 use proptest::prelude::*;
 
 pub(crate) const KEYS: u8 = 6;
 pub(crate) const PEERS: u8 = 3;
+const ALIASES: u8 = 5;
 /// The region under test is number 0, its peers are 1 to [`PEERS`].
 const REGIONS: [&str; 4] = ["dc-north-1", "dc-south-1", "dc-west-1", "dc-east-1"];
 
@@ -36,6 +38,15 @@ pub(crate) fn key(number: u8) -> KeyId {
 
 pub(crate) fn account(number: u8) -> AccountId {
     AccountId::try_from(u64::from(number)).unwrap()
+}
+
+pub(crate) fn alias_name(number: u8) -> AliasName {
+    format!("alias/{number}").parse().unwrap()
+}
+
+/// A tag set; with a greater number more of them, so that some do not fit.
+fn tags(number: u8) -> BTreeMap<String, String> {
+    (0..number).map(|tag| (format!("t{tag}"), format!("v{number}"))).collect()
 }
 
 fn material(key: u8, number: u8) -> SealedMaterial {
@@ -91,6 +102,12 @@ enum Kind {
     Documents { peer: u8, documents: Vec<DocumentStep> },
     Statuses { peer: u8, statuses: Vec<StatusStep> },
     Delivered { peer: u8, keys: Vec<(u8, bool)> },
+    NewAlias { name: u8, key: u8, stale: bool, invocation: u8 },
+    MoveAlias { name: u8, account: u8, to: u8, stale: bool, invocation: u8 },
+    DropAlias { name: u8, account: u8, stale: bool, invocation: u8 },
+    Tag { key: u8, tags: u8, stale: bool, invocation: u8 },
+    Untag { key: u8, tags: u8, invocation: u8 },
+    Describe { key: u8, text: u8, stale: bool, invocation: u8 },
 }
 
 #[derive(Clone, Debug)]
@@ -159,7 +176,9 @@ fn status() -> impl Strategy<Value = StatusStep> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    let (key, peer, invocation) = (0..KEYS, 1..=PEERS, 0_u8..10);
+    // Few enough that some are used again, enough that most commands are carried out.
+    let invocation = prop_oneof![1 => 0_u8..10, 2 => 10..=u8::MAX];
+    let (key, peer) = (0..KEYS, 1..=PEERS);
     prop_oneof![
         1 => Just(Kind::Found),
         2 => Just(Kind::Tick),
@@ -167,7 +186,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         8 => (key.clone(), 0_u8..2, invocation.clone()).prop_map(|(key, account, invocation)| Kind::Create { key, account, invocation }),
         5 => (key.clone(), any::<bool>(), rarely(), invocation.clone())
             .prop_map(|(key, enabled, stale, invocation)| Kind::Enable { key, enabled, stale, invocation }),
-        8 => (key.clone(), peer.clone(), rarely(), rarely(), invocation)
+        8 => (key.clone(), peer.clone(), rarely(), rarely(), invocation.clone())
             .prop_map(|(key, peer, stale, late, invocation)| Kind::Replicate { key, peer, stale, late, invocation }),
         5 => (key.clone(), peer.clone(), 0_u8..2).prop_map(|(key, peer, account)| Kind::Reserve { key, peer, account }),
         2 => (key.clone(), any::<bool>()).prop_map(|(key, stale)| Kind::Lapse { key, stale }),
@@ -175,7 +194,18 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(peer, other, narrow)| Kind::AddPeer { peer, life: if other { 99 } else { peer }, narrow }),
         10 => (peer.clone(), prop::collection::vec(document(), 1..4)).prop_map(|(peer, documents)| Kind::Documents { peer, documents }),
         10 => (peer.clone(), prop::collection::vec(status(), 1..4)).prop_map(|(peer, statuses)| Kind::Statuses { peer, statuses }),
-        3 => (peer, prop::collection::vec((key, rarely()), 1..4)).prop_map(|(peer, keys)| Kind::Delivered { peer, keys }),
+        3 => (peer, prop::collection::vec((key.clone(), rarely()), 1..4)).prop_map(|(peer, keys)| Kind::Delivered { peer, keys }),
+        8 => (0..ALIASES, key.clone(), rarely(), invocation.clone())
+            .prop_map(|(name, key, stale, invocation)| Kind::NewAlias { name, key, stale, invocation }),
+        6 => (0..ALIASES, 0_u8..2, key.clone(), rarely(), invocation.clone())
+            .prop_map(|(name, account, to, stale, invocation)| Kind::MoveAlias { name, account, to, stale, invocation }),
+        4 => (0..ALIASES, 0_u8..2, rarely(), invocation.clone())
+            .prop_map(|(name, account, stale, invocation)| Kind::DropAlias { name, account, stale, invocation }),
+        2 => (key.clone(), 0_u8..60, rarely(), invocation.clone())
+            .prop_map(|(key, tags, stale, invocation)| Kind::Tag { key, tags, stale, invocation }),
+        2 => (key.clone(), 0_u8..60, invocation.clone()).prop_map(|(key, tags, invocation)| Kind::Untag { key, tags, invocation }),
+        2 => (key, 0_u8..3, rarely(), invocation)
+            .prop_map(|(key, text, stale, invocation)| Kind::Describe { key, text, stale, invocation }),
     ]
 }
 
@@ -268,8 +298,46 @@ impl Kind {
                 });
                 CommandBody::StatusesDelivered { to: region(*peer), delivered: delivered.collect() }
             }
+            Self::NewAlias { name, key, stale, invocation } => CommandBody::CreateAlias(CreateAlias {
+                once: self.once(Operation::CreateAlias, *invocation),
+                name: alias_name(*name),
+                key: expected(tables, *key, *stale),
+            }),
+            Self::MoveAlias { name, account, to, stale, invocation } => CommandBody::UpdateAlias(UpdateAlias {
+                once: self.once(Operation::UpdateAlias, *invocation),
+                name: alias_name(*name),
+                from: holder(tables, *account, *name, *stale),
+                to: expected(tables, *to, false),
+            }),
+            Self::DropAlias { name, account, stale, invocation } => CommandBody::DeleteAlias(DeleteAlias {
+                once: self.once(Operation::DeleteAlias, *invocation),
+                name: alias_name(*name),
+                key: holder(tables, *account, *name, *stale),
+            }),
+            Self::Tag { key, tags: number, stale, invocation } => CommandBody::TagResource(TagResource {
+                once: self.once(Operation::TagResource, *invocation),
+                key: expected(tables, *key, *stale),
+                tags: tags(*number),
+            }),
+            Self::Untag { key, tags: number, invocation } => CommandBody::UntagResource(UntagResource {
+                once: self.once(Operation::UntagResource, *invocation),
+                key: expected(tables, *key, false),
+                tag_keys: tags(*number).into_keys().collect(),
+            }),
+            Self::Describe { key, text, stale, invocation } => CommandBody::UpdateKeyDescription(UpdateKeyDescription {
+                once: self.once(Operation::UpdateKeyDescription, *invocation),
+                key: expected(tables, *key, *stale),
+                description: format!("description {text}"),
+            }),
         }
     }
+}
+
+/// The key that has this alias, or one that has not when it is stale or nobody has it.
+fn holder(tables: &dyn Tables, owner: u8, name: u8, stale: bool) -> Expected {
+    let found = read::alias(tables, &AliasRow::new(account(owner), &alias_name(name))).unwrap();
+    let number = found.filter(|_| !stale).map_or(name % KEYS, |record| record.key_id.bytes()[0]);
+    expected(tables, number, false)
 }
 
 fn held(tables: &dyn Tables, number: u8) -> Option<KeyRecord> {

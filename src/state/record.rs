@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_protocol::{Author, Epoch, STATUS_SCHEMA, SharedDoc, StatusRecord};
-use claviger_types::{AccountId, ClusterId, Incarnation, NodeInstance, Partition, Region, Sealed, Timestamp, TrustDomain};
+use claviger_types::{AccountId, ClusterId, Incarnation, KeyId, NodeInstance, Partition, Region, Sealed, Timestamp, TrustDomain};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +113,20 @@ pub struct KeyRecord {
     pub greatest_epoch: Epoch,
 }
 record!(KeyRecord, Keys, 1);
+
+/// An alias of an account, in this region.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AliasRecord {
+    /// The key with which it is associated; the two have the same account.
+    pub key_id: KeyId,
+    /// When it was created, in log time.
+    pub created_at: Timestamp,
+    /// When it was last associated with a key, in log time.
+    pub updated_at: Timestamp,
+    /// The log index of that: names this association among those of the alias.
+    pub revision: u64,
+}
+record!(AliasRecord, Aliases, 1);
 
 /// One version of a key's material, sealed by this region's barrier.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

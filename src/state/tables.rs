@@ -49,6 +49,10 @@ tables! {
     Reservations = "reservations",
     /// Node id (8 bytes) -> `NodeRecord`: every id that was ever used.
     Nodes = "nodes",
+    /// Account (8 bytes), alias name -> `AliasRecord`.
+    Aliases = "aliases",
+    /// Key id row, alias name -> nothing.
+    AliasesByKey = "aliases-by-key",
 }
 
 /// Called with each row and its record until it breaks.

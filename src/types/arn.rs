@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::limits::KEY_REF_BYTES_MAX;
-use crate::{AccountId, KeyId, ParseError, Region};
+use crate::{AccountId, AliasName, KeyId, ParseError, Region};
 
 /// The partition of every ARN of a deployment; `aws` unless configured otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -88,7 +88,13 @@ pub struct AliasArn {
     /// The owner.
     pub account: AccountId,
     /// The name with its `alias/` prefix.
-    pub name: String,
+    pub name: AliasName,
+}
+
+impl fmt::Display for AliasArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "arn:{}:kms:{}:{}:{}", self.partition, self.region, self.account, self.name)
+    }
 }
 
 /// How a request names a key: by id, ARN, alias or alias ARN.
@@ -99,7 +105,7 @@ pub enum KeyRef {
     /// A key ARN.
     Arn(KeyArn),
     /// A bare alias with its `alias/` prefix.
-    Alias(String),
+    Alias(AliasName),
     /// An alias ARN.
     AliasArn(AliasArn),
 }
@@ -112,8 +118,8 @@ impl FromStr for KeyRef {
         if text.is_empty() || text.len() > KEY_REF_BYTES_MAX {
             return Err(ParseError::new("key reference", "must be 1 to 2048 characters"));
         }
-        if text.starts_with("alias/") {
-            return Ok(Self::Alias(text.to_owned()));
+        if text.starts_with(AliasName::PREFIX) {
+            return text.parse().map(Self::Alias);
         }
         let Some(arn) = text.strip_prefix("arn:") else {
             return text.parse().map(Self::Id);
@@ -127,8 +133,8 @@ impl FromStr for KeyRef {
         let region: Region = next()?.parse()?;
         let account: AccountId = next()?.parse()?;
         let resource = next()?;
-        if resource.starts_with("alias/") {
-            return Ok(Self::AliasArn(AliasArn { partition, region, account, name: resource.to_owned() }));
+        if resource.starts_with(AliasName::PREFIX) {
+            return Ok(Self::AliasArn(AliasArn { partition, region, account, name: resource.parse()? }));
         }
         let key_id = resource.strip_prefix("key/").ok_or(SHAPE)?.parse()?;
         Ok(Self::Arn(KeyArn { partition, region, account, key_id }))
@@ -146,7 +152,12 @@ mod tests {
         assert_eq!(parsed.to_string(), arn);
         assert!(matches!("mrk-000102030405060708090a0b0c0d0e0f".parse(), Ok(KeyRef::Id(_))));
         assert!(matches!("alias/x".parse(), Ok(KeyRef::Alias(_))));
-        assert!(matches!("arn:aws:kms:eu-west-1:111122223333:alias/x".parse(), Ok(KeyRef::AliasArn(_))));
+        let alias_arn = "arn:aws:kms:eu-west-1:111122223333:alias/x/y";
+        let KeyRef::AliasArn(parsed) = alias_arn.parse().unwrap() else { panic!("not an alias ARN") };
+        assert_eq!((parsed.to_string().as_str(), parsed.name.as_str()), (alias_arn, "alias/x/y"));
+        for bad in ["alias/", "alias/a b", "arn:aws:kms:eu-west-1:111122223333:alias/", "arn:aws:kms:eu-west-1:111122223333:alias/a:b"] {
+            assert!(bad.parse::<KeyRef>().is_err(), "{bad}");
+        }
         for bad in ["", "x", "arn:", "arn:aws:s3:eu-west-1:111122223333:key/x", "arn:aws:kms:eu-west-1:1:key/x", "arn:aws:kms"] {
             assert!(bad.parse::<KeyRef>().is_err(), "{bad}");
         }

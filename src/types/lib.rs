@@ -4,6 +4,7 @@
 //! no I/O, knows no secrets and depends on no other layer. `encoding` is the one place that sees bincode.
 
 mod account;
+mod alias;
 mod arn;
 pub mod encoding;
 mod error;
@@ -20,6 +21,7 @@ mod spec;
 mod time;
 
 pub use account::AccountId;
+pub use alias::{AliasId, AliasName, AliasRow};
 pub use arn::{AliasArn, KeyArn, KeyRef, Partition};
 pub use error::ParseError;
 pub use identity::{Identity, Principal, TrustDomain};
@@ -27,7 +29,7 @@ pub use ids::{ClusterId, Incarnation, NodeId, NodeInstance};
 pub use key_id::{KeyId, MaterialId};
 pub use region::Region;
 pub use sealed::Sealed;
-pub use spec::{EncryptionAlgorithm, KeySpec, KeyState, KeyUsage, Origin};
+pub use spec::{EncryptionAlgorithm, KeyClass, KeySpec, KeyState, KeyUsage, Origin};
 pub use time::{Clock, SystemClock, Timestamp};
 
 /// Whether the named [`known_bugs::KnownBug`] is planted in this process.

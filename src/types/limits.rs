@@ -16,6 +16,10 @@ pub const DESCRIPTION_CHARS_MAX: usize = 8192;
 pub const RANDOM_BYTES_MAX: usize = 1024;
 /// Encryption context after serialisation (rules page, section 11, our decision).
 pub const ENCRYPTION_CONTEXT_BYTES_MAX: usize = 8192;
+/// AWS AliasNameType: 1 to 256 characters, all of them ASCII.
+pub const ALIAS_NAME_BYTES_MAX: usize = 256;
+/// Aliases of one key (AWS quota).
+pub const ALIASES_PER_KEY_MAX: usize = 50;
 /// Tags of one key (AWS quota).
 pub const TAGS_PER_KEY_MAX: usize = 50;
 /// AWS TagKeyType: 1 to 128 characters.
@@ -25,7 +29,11 @@ pub const TAG_VALUE_CHARS_MAX: usize = 256;
 /// KMS keys of one account in one region (AWS quota).
 pub const KEYS_PER_ACCOUNT_MAX: u64 = 100_000;
 /// AWS LimitType for ListKeys: 1 to 1000, default 100.
-pub const LIST_KEYS_LIMIT_MAX: u32 = 1000;
+pub const LIST_KEYS_LIMIT_MAX: usize = 1000;
+/// Aliases on one page of ListAliases: 1 to 100, default 50.
+pub const LIST_ALIASES_LIMIT_MAX: usize = 100;
+/// Tags on one page of ListResourceTags: 1 to 50, default 50.
+pub const LIST_RESOURCE_TAGS_LIMIT_MAX: usize = 50;
 /// AWS MarkerType: 1 to 1024 characters.
 pub const MARKER_CHARS_MAX: usize = 1024;
 /// Largest request body on the api listener. The largest member that the model allows is a policy of 128 KiB; base64 and

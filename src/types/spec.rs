@@ -32,6 +32,23 @@ aws_enum! {
         SymmetricDefault = "SYMMETRIC_DEFAULT",
     }
 }
+
+impl KeySpec {
+    /// What keys must have in common for one to take the other's place.
+    pub const fn class(self) -> KeyClass {
+        match self {
+            Self::SymmetricDefault => KeyClass::Symmetric,
+        }
+    }
+}
+
+/// AWS's classes of keys, of those that there are specs of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyClass {
+    /// Symmetric encryption keys.
+    Symmetric,
+}
+
 aws_enum! {
     /// What a key is for. Variants are appended, never reordered: they are stored.
     KeyUsage {

@@ -25,7 +25,7 @@ use claviger_state::{
 };
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{
-    AccountId, Clock, ClusterId, Identity, Incarnation, KeyId, KeySpec, KeyUsage, Origin, Region as RegionName, Sealed, Timestamp,
+    AccountId, AliasId, Clock, ClusterId, Identity, Incarnation, KeyId, KeySpec, KeyUsage, Origin, Region as RegionName, Sealed, Timestamp,
 };
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
@@ -97,6 +97,7 @@ struct WakeShipper(Arc<Notify>);
 
 impl Observer for WakeShipper {
     fn keys_changed(&self, _keys: &[KeyId]) {}
+    fn aliases_changed(&self, _aliases: &[AliasId]) {}
     fn everything_changed(&self) {}
     fn dirty_grew(&self) {
         self.0.notify_one();

@@ -1,14 +1,19 @@
 //! The stale-cache races one by one, then all at once; eviction and its bounds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use claviger_types::AccountId;
 use proptest::prelude::*;
 
 use super::*;
 
 fn cache() -> KeyCache {
-    KeyCache::new(CacheLimits { materials_max: 1 << 16 })
+    KeyCache::new(limits(1 << 16))
+}
+
+const fn limits(materials_max: usize) -> CacheLimits {
+    CacheLimits { materials_max, aliases_max: 4 }
 }
 
 /// Keys of different counters and, from 64 on, of the same.
@@ -117,7 +122,7 @@ fn who_holds_a_key_keeps_it_when_it_is_removed() {
 
 #[test]
 fn the_unused_goes_first_and_the_bound_holds() {
-    let cache = KeyCache::with_shards(1, 3);
+    let cache = KeyCache::with_shards(1, limits(3));
     assert!(fill(&cache, 1, 1) && fill(&cache, 2, 1) && fill(&cache, 3, 1));
     assert!(cache.get(&id(1)).is_some() && cache.get(&id(3)).is_some());
     assert!(fill(&cache, 4, 1));
@@ -127,7 +132,7 @@ fn the_unused_goes_first_and_the_bound_holds() {
 
 #[test]
 fn a_key_weighs_what_its_materials_weigh_and_one_too_heavy_is_not_kept() {
-    let cache = KeyCache::with_shards(1, 10);
+    let cache = KeyCache::with_shards(1, limits(10));
     for number in 0..4 {
         assert!(cache.insert(cache.stamp(&id(number)), &CachedKey::for_test(id(number), 1, 3)));
     }
@@ -136,24 +141,67 @@ fn a_key_weighs_what_its_materials_weigh_and_one_too_heavy_is_not_kept() {
     assert_eq!(weights(&cache), 9);
     assert!(cache.insert(cache.stamp(&id(9)), &CachedKey::for_test(id(9), 1, 10)), "exactly the limit");
     assert_eq!(weights(&cache), 10);
-    assert!(!KeyCache::new(CacheLimits { materials_max: 0 }).insert(Stamp(0), &key(1, 1)));
+    let nothing = KeyCache::new(limits(0));
+    assert!(!nothing.insert(nothing.stamp(&id(1)), &key(1, 1)));
 }
 
 /// The sum that the shards keep, checked against their entries.
 fn weights(cache: &KeyCache) -> usize {
-    cache
-        .shards
-        .iter()
-        .map(|shard| {
-            let shard = shard.read();
-            let counted: usize = shard.entries.iter().map(|entry| entry.key.weight()).sum();
-            assert_eq!(shard.weight, counted);
-            assert!(shard.weight <= shard.weight_max);
-            assert_eq!(shard.index.len(), shard.entries.len());
-            assert!(shard.index.iter().all(|(key_id, at)| shard.entries[*at].key.arn.key_id == *key_id));
-            counted
-        })
-        .sum()
+    cache.keys.checked_weight()
+}
+
+fn alias_id(account: u64, name: &str) -> AliasId {
+    AliasId { account: AccountId::try_from(account).unwrap(), name: name.parse().unwrap() }
+}
+
+/// Fills an alias as somebody would who read this revision.
+fn fill_alias(cache: &KeyCache, alias: &AliasId, revision: u64) -> bool {
+    let row = AliasRow::of(alias);
+    cache.insert_alias(cache.alias_stamp(&row), &row, AliasTarget { key_id: id(1), revision })
+}
+
+fn alias_revision(cache: &KeyCache, alias: &AliasId) -> Option<u64> {
+    cache.alias(&AliasRow::of(alias)).map(|target| target.revision)
+}
+
+#[test]
+fn an_alias_is_cached_for_its_account_alone_and_voided_alone() {
+    let cache = cache();
+    let [one, other, longer] = [alias_id(1, "alias/a"), alias_id(2, "alias/a"), alias_id(1, "alias/a/b")];
+    assert!(fill_alias(&cache, &one, 7) && fill_alias(&cache, &longer, 8));
+    assert_eq!([&one, &other, &longer].map(|alias| alias_revision(&cache, alias)), [Some(7), None, Some(8)]);
+    cache.aliases_changed(&[one.clone(), other]);
+    assert_eq!([&one, &longer].map(|alias| alias_revision(&cache, alias)), [None, Some(8)]);
+    cache.keys_changed(&[id(1)]);
+    assert_eq!(alias_revision(&cache, &longer), Some(8), "what an alias names does not depend on the key's record");
+}
+
+#[test]
+fn an_alias_read_before_its_change_or_a_snapshot_is_not_kept() {
+    let cache = cache();
+    let alias = alias_id(1, "alias/a");
+    let row = AliasRow::of(&alias);
+    let target = AliasTarget { key_id: id(1), revision: 1 };
+    let stamp = cache.alias_stamp(&row);
+    cache.aliases_changed(std::slice::from_ref(&alias));
+    assert!(!cache.insert_alias(stamp, &row, target));
+    let stamp = cache.alias_stamp(&row);
+    cache.everything_changed();
+    assert!(!cache.insert_alias(stamp, &row, target));
+    assert_eq!(alias_revision(&cache, &alias), None);
+    assert!(fill_alias(&cache, &alias, 2));
+    cache.everything_changed();
+    assert_eq!(alias_revision(&cache, &alias), None);
+}
+
+#[test]
+fn aliases_are_bounded() {
+    let cache = KeyCache::with_shards(1, limits(1));
+    for number in 0..100 {
+        assert!(fill_alias(&cache, &alias_id(1, &format!("alias/{number}")), number));
+    }
+    assert_eq!(cache.aliases.checked_weight(), 4);
+    assert_eq!(alias_revision(&cache, &alias_id(1, "alias/99")), Some(99));
 }
 
 #[derive(Clone, Debug)]
@@ -184,7 +232,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn whatever_the_order_a_get_never_returns_what_a_told_change_replaced(steps in proptest::collection::vec(step(), 0..200)) {
-        let cache = KeyCache::with_shards(2, 3);
+        let cache = KeyCache::with_shards(2, limits(3));
         let mut stored = BTreeMap::<u8, u64>::new();
         let mut fills = std::collections::VecDeque::new();
         for step in steps {
@@ -224,7 +272,7 @@ proptest! {
 fn threads_never_read_below_what_was_published() {
     const KEYS: u8 = 8;
     const CHANGES_MAX: u64 = 5_000_000;
-    let cache = KeyCache::with_shards(1, 6);
+    let cache = KeyCache::with_shards(1, limits(6));
     let stored: Vec<AtomicU64> = (0..KEYS).map(|_| AtomicU64::new(0)).collect();
     let published: Vec<AtomicU64> = (0..KEYS).map(|_| AtomicU64::new(0)).collect();
     let (done, hits, refused) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));

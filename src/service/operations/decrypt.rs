@@ -48,8 +48,7 @@ impl<R: consensus::Region> Service<R> {
     pub(super) fn source(&self, context: &Context, named: Option<&KeyRef>, blob: &[u8], action: &str) -> Result<Source, ApiError> {
         let header = Header::parse(blob).ok();
         if let Some(named) = named {
-            let arn = self.authorised(context, named, action)?;
-            return Ok(Source { key: self.key(&arn)?, header });
+            return Ok(Source { key: self.with_key(context, named, action, |arn| self.key(arn))?, header });
         }
         let key_id = header.ok_or_else(ApiError::invalid_ciphertext)?.key_id;
         let own = context.principal.account();

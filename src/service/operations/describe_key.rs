@@ -8,8 +8,7 @@ use crate::{Context, Service};
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn describe_key(&self, context: &Context, request: DescribeKeyRequest) -> Result<DescribeKeyResponse, ApiError> {
         self.gate(Operation::DescribeKey).await?;
-        let arn = self.authorised(context, &request.key, "kms:DescribeKey")?;
-        let record = self.record(&arn)?;
+        let record = self.with_key(context, &request.key, "kms:DescribeKey", |arn| self.record(arn))?;
         Ok(DescribeKeyResponse { key_metadata: self.metadata(&record.document, &record.regional) })
     }
 }

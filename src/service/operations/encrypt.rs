@@ -8,10 +8,9 @@ use crate::{Context, Service};
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn encrypt(&self, context: &Context, request: EncryptRequest) -> Result<EncryptResponse, ApiError> {
         self.gate(Operation::Encrypt).await?;
-        let arn = self.authorised(context, &request.key, "kms:Encrypt")?;
-        let key = self.key(&arn)?;
+        let key = self.with_key(context, &request.key, "kms:Encrypt", |arn| self.key(arn))?;
         key.check_enabled()?;
         let (ciphertext_blob, _) = key.encrypt(&request.encryption_context, &request.plaintext)?;
-        Ok(EncryptResponse { ciphertext_blob, key: arn, encryption_algorithm: request.encryption_algorithm })
+        Ok(EncryptResponse { ciphertext_blob, key: key.arn.clone(), encryption_algorithm: request.encryption_algorithm })
     }
 }

@@ -33,12 +33,11 @@ impl<R: consensus::Region> Service<R> {
         action: &str,
     ) -> Result<DataKey, ApiError> {
         self.gate(operation).await?;
-        let arn = self.authorised(context, &request.key, action)?;
-        let key = self.key(&arn)?;
+        let key = self.with_key(context, &request.key, action, |arn| self.key(arn))?;
         key.check_enabled()?;
         let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
         random::fill(&mut plaintext).map_err(Fault::from)?;
         let (ciphertext_blob, material_id) = key.encrypt(&request.encryption_context, &plaintext)?;
-        Ok(DataKey { plaintext, ciphertext_blob, arn, material_id })
+        Ok(DataKey { plaintext, ciphertext_blob, arn: key.arn.clone(), material_id })
     }
 }

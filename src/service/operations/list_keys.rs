@@ -3,23 +3,27 @@
 use claviger_consensus as consensus;
 use claviger_shapes::{ApiError, ListKeysRequest, ListKeysResponse, Operation};
 use claviger_state::read;
+use claviger_types::KeyId;
 
 use crate::error::Fault;
-use crate::{Context, Service, marker};
+use crate::marker::{Listing, invalid_marker};
+use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn list_keys(&self, context: &Context, request: &ListKeysRequest) -> Result<ListKeysResponse, ApiError> {
         self.gate(Operation::ListKeys).await?;
         // Every principal may list the keys of its own account.
         let account = context.principal.account();
-        let after = request.marker.as_ref().map(|marker| marker::open(&self.barrier, account, marker)).transpose()?;
-        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let listing = Listing { barrier: &self.barrier, operation: Operation::ListKeys, account, filter: &[] };
+        let after = request.paging.marker.as_ref().map(|marker| listing.open(marker)).transpose()?;
+        let after = after.map(|row| KeyId::from_row(&row)).transpose().map_err(|_| invalid_marker())?;
+        let limit = request.paging.limit;
         // One more than asked for tells whether another page follows; the scan begins at the marker and reads no further.
         let mut keys = read::keys_of(&self.region.tables(), account, after.as_ref(), limit.saturating_add(1)).map_err(Fault::from)?;
         let more = keys.len() > limit;
         keys.truncate(limit);
         let last = keys.last().filter(|_| more);
-        let next_marker = last.map(|last| marker::make(&self.barrier, account, last)).transpose()?;
+        let next_marker = last.map(|last| listing.marker(&last.to_row())).transpose()?;
         Ok(ListKeysResponse { keys: keys.into_iter().map(|key_id| self.arn(account, key_id)).collect(), next_marker })
     }
 }

@@ -9,8 +9,7 @@ impl<R: consensus::Region> Service<R> {
     pub(crate) async fn re_encrypt(&self, context: &Context, request: ReEncryptRequest) -> Result<ReEncryptResponse, ApiError> {
         self.gate(Operation::ReEncrypt).await?;
         let source = self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, "kms:ReEncryptFrom")?;
-        let arn = self.authorised(context, &request.destination_key, "kms:ReEncryptTo")?;
-        let destination = self.key(&arn)?;
+        let destination = self.with_key(context, &request.destination_key, "kms:ReEncryptTo", |arn| self.key(arn))?;
         source.key.check_enabled()?;
         destination.check_enabled()?;
         let header = source.header()?;
@@ -19,7 +18,7 @@ impl<R: consensus::Region> Service<R> {
         Ok(ReEncryptResponse {
             ciphertext_blob,
             source_key: source.key.arn.clone(),
-            key: arn,
+            key: destination.arn.clone(),
             source_encryption_algorithm: request.source_encryption_algorithm,
             destination_encryption_algorithm: request.destination_encryption_algorithm,
             source_key_material_id: header.material_id,

@@ -88,7 +88,7 @@ fn a_key_arn_of_another_region_or_partition_is_invalid() {
 }
 
 #[test]
-fn no_alias_exists() {
+fn an_alias_that_does_not_exist() {
     let node = Deployment::new().node();
     let own = format!("arn:aws:kms:{HERE}:{ACCOUNT}:alias/a");
     for alias in ["alias/a", &own] {

@@ -1,9 +1,12 @@
 //! Every operation on a region in memory: shapes, errors, order of checks, retries, races.
 
 mod access;
+mod alias_races;
+mod aliases;
 mod cryptography;
 mod key_states;
 mod keys;
+mod labels;
 mod listing;
 mod once;
 mod races;

@@ -106,6 +106,7 @@ fn without_a_leader_every_operation_that_reads_says_so() {
     let node = Deployment::new().node();
     let key = node.create_key(true);
     let blob = node.encrypt(&key, b"x");
+    node.create_alias("alias/a", &key);
     node.region.cut_off.store(true, Ordering::SeqCst);
     for (operation, body) in [
         (Operation::CreateKey, json!({})),
@@ -118,25 +119,44 @@ fn without_a_leader_every_operation_that_reads_says_so() {
         (Operation::GenerateDataKeyWithoutPlaintext, json!({"KeyId": key, "KeySpec": "AES_256"})),
         (Operation::ListKeys, json!({})),
         (Operation::ReEncrypt, json!({"CiphertextBlob": blob, "DestinationKeyId": key})),
+        (Operation::CreateAlias, json!({"AliasName": "alias/b", "TargetKeyId": key})),
+        (Operation::UpdateAlias, json!({"AliasName": "alias/a", "TargetKeyId": key})),
+        (Operation::DeleteAlias, json!({"AliasName": "alias/a"})),
+        (Operation::ListAliases, json!({})),
+        (Operation::UpdateKeyDescription, json!({"KeyId": key, "Description": ""})),
     ] {
         assert_eq!(node.error(operation, &body).0, ErrorCode::DependencyTimeout, "{operation}");
     }
-    // The one whose model lacks DependencyTimeoutException.
-    let body = json!({"KeyId": key, "ReplicaRegion": "dc-north-2"});
-    assert_eq!(node.error(Operation::ReplicateKey, &body).0, ErrorCode::KmsInternal);
+    // Those whose model lacks DependencyTimeoutException.
+    for (operation, body) in [
+        (Operation::ReplicateKey, json!({"KeyId": key, "ReplicaRegion": "dc-north-2"})),
+        (Operation::TagResource, json!({"KeyId": key, "Tags": []})),
+        (Operation::UntagResource, json!({"KeyId": key, "TagKeys": []})),
+        (Operation::ListResourceTags, json!({"KeyId": key})),
+    ] {
+        assert_eq!(node.error(operation, &body).0, ErrorCode::KmsInternal, "{operation}");
+    }
 }
 
 #[test]
 fn proposals_that_fail() {
     let node = Deployment::new().node();
     let key = node.create_key(true);
+    node.create_alias("alias/a", &key);
     for (operation, body) in [
         (Operation::CreateKey, json!({})),
         (Operation::DisableKey, json!({"KeyId": key})),
         (Operation::EnableKey, json!({"KeyId": key})),
         (Operation::ReplicateKey, json!({"KeyId": key, "ReplicaRegion": "dc-north-2"})),
+        (Operation::CreateAlias, json!({"AliasName": "alias/b", "TargetKeyId": key})),
+        (Operation::UpdateAlias, json!({"AliasName": "alias/a", "TargetKeyId": key})),
+        (Operation::DeleteAlias, json!({"AliasName": "alias/a"})),
+        (Operation::TagResource, json!({"KeyId": key, "Tags": []})),
+        (Operation::UntagResource, json!({"KeyId": key, "TagKeys": []})),
+        (Operation::UpdateKeyDescription, json!({"KeyId": key, "Description": ""})),
     ] {
-        let no_leader = if operation == Operation::ReplicateKey { ErrorCode::KmsInternal } else { ErrorCode::DependencyTimeout };
+        let not_modelled = matches!(operation, Operation::ReplicateKey | Operation::TagResource | Operation::UntagResource);
+        let no_leader = if not_modelled { ErrorCode::KmsInternal } else { ErrorCode::DependencyTimeout };
         for (error, code) in [
             (ProposeError::Unavailable(Unavailable), no_leader),
             (ProposeError::Overloaded, ErrorCode::Throttling),
@@ -160,6 +180,13 @@ fn refusals_of_the_state_machine() {
     let disable = (Operation::DisableKey, json!({"KeyId": key}));
     let enable = (Operation::EnableKey, json!({"KeyId": key}));
     let replicate = (Operation::ReplicateKey, json!({"KeyId": key, "ReplicaRegion": "dc-north-2"}));
+    node.create_alias("alias/a", &key);
+    let name = (Operation::CreateAlias, json!({"AliasName": "alias/b", "TargetKeyId": key}));
+    let rename = (Operation::UpdateAlias, json!({"AliasName": "alias/a", "TargetKeyId": key}));
+    let unname = (Operation::DeleteAlias, json!({"AliasName": "alias/a"}));
+    let tag = (Operation::TagResource, json!({"KeyId": key, "Tags": []}));
+    let untag = (Operation::UntagResource, json!({"KeyId": key, "TagKeys": []}));
+    let describe = (Operation::UpdateKeyDescription, json!({"KeyId": key, "Description": ""}));
     for ((operation, body), refusal, code) in [
         (&create, Refusal::TooManyKeys, ErrorCode::LimitExceeded),
         (&create, Refusal::InvocationReused, ErrorCode::Validation),
@@ -177,6 +204,24 @@ fn refusals_of_the_state_machine() {
         (&replicate, Refusal::TooManyRegions, ErrorCode::LimitExceeded),
         (&replicate, Refusal::ReservationLapsed, ErrorCode::KmsInternal),
         (&replicate, Refusal::InvocationReused, ErrorCode::Validation),
+        (&name, Refusal::NotFound, ErrorCode::NotFound),
+        (&name, Refusal::AlreadyExists, ErrorCode::AlreadyExists),
+        (&name, Refusal::TooManyAliases, ErrorCode::LimitExceeded),
+        (&name, Refusal::InvalidState(KeyState::Creating), ErrorCode::KmsInvalidState),
+        (&name, Refusal::InvocationReused, ErrorCode::Validation),
+        (&name, Refusal::NotFounded, ErrorCode::KmsInternal),
+        (&rename, Refusal::AliasNotFound, ErrorCode::NotFound),
+        (&rename, Refusal::AliasOfAnotherKind, ErrorCode::Validation),
+        (&rename, Refusal::TooManyAliases, ErrorCode::LimitExceeded),
+        (&rename, Refusal::InvalidState(KeyState::Unavailable), ErrorCode::KmsInvalidState),
+        (&unname, Refusal::AliasNotFound, ErrorCode::NotFound),
+        (&unname, Refusal::InvocationReused, ErrorCode::Validation),
+        (&tag, Refusal::TooManyTags, ErrorCode::LimitExceeded),
+        (&tag, Refusal::InvalidState(KeyState::Creating), ErrorCode::KmsInvalidState),
+        (&untag, Refusal::NotFound, ErrorCode::NotFound),
+        (&untag, Refusal::InvalidState(KeyState::Creating), ErrorCode::KmsInvalidState),
+        (&describe, Refusal::InvalidState(KeyState::Creating), ErrorCode::KmsInvalidState),
+        (&describe, Refusal::InvocationReused, ErrorCode::Validation),
     ] {
         *node.region.refuse_propose.lock() = Some(refusal.clone());
         assert_eq!(node.error(*operation, body).0, code, "{operation}: {refusal}");

@@ -81,7 +81,7 @@ impl DataKeyRequest {
         checks.text("keyId", wire.key_id.as_ref(), &model::KEY_ID);
         checks.range("numberOfBytes", wire.number_of_bytes, 1, i32::try_from(RANDOM_BYTES_MAX).unwrap_or(i32::MAX));
         checks.text("keySpec", wire.key_spec.as_ref(), &model::DATA_KEY_SPEC);
-        checks.texts("grantTokens", wire.grant_tokens.as_ref(), model::GRANT_TOKENS_MAX, &model::GRANT_TOKEN);
+        checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
         check_recipient(&mut checks, wire.recipient.as_ref());
         checks.finish()?;
         let number_of_bytes = match (wire.key_spec.as_ref().map(|text| text.0.as_ref()), wire.number_of_bytes) {

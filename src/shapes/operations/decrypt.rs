@@ -5,7 +5,7 @@ use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef, MaterialId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{GrantTokensWire, encryption_context};
+use super::{DryRunModifiersWire, GrantTokensWire, encryption_context};
 use crate::constraint::{Checks, present};
 use crate::decode::{Blob, Context, Object, Text, from_json};
 use crate::key_ref::{self, Forms};
@@ -58,7 +58,7 @@ struct Wire<'a> {
     recipient: Option<Object<RecipientWire<'a>>>,
     dry_run: Option<bool>,
     #[serde(borrow)]
-    dry_run_modifiers: Option<Vec<Option<Text<'a>>>>,
+    dry_run_modifiers: Option<DryRunModifiersWire<'a>>,
 }
 
 impl DecryptRequest {
@@ -68,11 +68,11 @@ impl DecryptRequest {
         // The model does not require it, for the sake of DryRunModifiers, which are refused below.
         checks.required("ciphertextBlob", wire.ciphertext_blob.as_ref());
         checks.blob("ciphertextBlob", wire.ciphertext_blob.as_ref(), CIPHERTEXT_BYTES_MAX);
-        checks.texts("grantTokens", wire.grant_tokens.as_ref(), model::GRANT_TOKENS_MAX, &model::GRANT_TOKEN);
+        checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
         checks.text("keyId", wire.key_id.as_ref(), &model::KEY_ID);
         checks.text("encryptionAlgorithm", wire.encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
         check_recipient(&mut checks, wire.recipient.as_ref());
-        checks.texts("dryRunModifiers", wire.dry_run_modifiers.as_ref(), usize::MAX, &model::DRY_RUN_MODIFIER);
+        checks.texts("dryRunModifiers", wire.dry_run_modifiers.as_ref(), &model::DRY_RUN_MODIFIER);
         checks.finish()?;
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = wire.key_id.map(|text| key_ref::parse(&text, Forms::Cryptographic)).transpose()?;

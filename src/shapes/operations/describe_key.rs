@@ -40,7 +40,7 @@ impl DescribeKeyRequest {
         let mut checks = Checks::default();
         checks.required("keyId", wire.key_id.as_ref());
         checks.text("keyId", wire.key_id.as_ref(), &model::KEY_ID);
-        checks.texts("grantTokens", wire.grant_tokens.as_ref(), model::GRANT_TOKENS_MAX, &model::GRANT_TOKEN);
+        checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
         checks.finish()?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Describe)?;
         refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;

@@ -61,7 +61,7 @@ impl EncryptRequest {
         checks.text("keyId", wire.key_id.as_ref(), &model::KEY_ID);
         checks.required("plaintext", wire.plaintext.as_ref());
         checks.blob("plaintext", wire.plaintext.as_ref(), PLAINTEXT_BYTES_MAX);
-        checks.texts("grantTokens", wire.grant_tokens.as_ref(), model::GRANT_TOKENS_MAX, &model::GRANT_TOKEN);
+        checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
         checks.text("encryptionAlgorithm", wire.encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
         checks.finish()?;
         let encryption_context = encryption_context(wire.encryption_context)?;

@@ -2,23 +2,21 @@
 
 use claviger_types::KeyArn;
 use claviger_types::limits::LIST_KEYS_LIMIT_MAX;
-use serde::ser::SerializeStruct;
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::paging::{self, Paging};
 use crate::constraint::Checks;
 use crate::decode::{Text, from_json};
-use crate::{ApiError, encode, model};
+use crate::{ApiError, encode};
 
 /// How many keys ListKeys returns when the request names no limit (rules page, section 14).
-const LIMIT_DEFAULT: u32 = 100;
+const LIMIT_DEFAULT: usize = 100;
 
 /// Which page.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ListKeysRequest {
-    /// At most this many keys, 1 to 1000.
-    pub limit: u32,
-    /// What the page before returned; opaque here, for the service to verify.
-    pub marker: Option<String>,
+    /// Of the account's keys.
+    pub paging: Paging,
 }
 
 /// One page of keys.
@@ -42,23 +40,15 @@ impl ListKeysRequest {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let wire: Wire<'_> = from_json(body)?;
         let mut checks = Checks::default();
-        checks.range("limit", wire.limit, 1, i32::try_from(LIST_KEYS_LIMIT_MAX).unwrap_or(i32::MAX));
-        checks.text("marker", wire.marker.as_ref(), &model::MARKER);
+        Paging::check(&mut checks, wire.limit, wire.marker.as_ref());
         checks.finish()?;
-        let limit = wire.limit.and_then(|limit| u32::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
-        Ok(Self { limit, marker: wire.marker.map(|text| text.0.into_owned()) })
+        Ok(Self { paging: Paging::new(wire.limit, wire.marker, LIMIT_DEFAULT, LIST_KEYS_LIMIT_MAX) })
     }
 }
 
 impl Serialize for ListKeysResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_struct("ListKeysResponse", 3)?;
-        members.serialize_field("Keys", &Entries(&self.keys))?;
-        if let Some(marker) = &self.next_marker {
-            members.serialize_field("NextMarker", marker)?;
-        }
-        members.serialize_field("Truncated", &self.next_marker.is_some())?;
-        members.end()
+        paging::serialize("Keys", &Entries(&self.keys), self.next_marker.as_ref(), serializer)
     }
 }
 
@@ -85,9 +75,9 @@ mod tests {
 
     #[test]
     fn defaults() {
-        assert_eq!(ListKeysRequest::parse(b"{}").unwrap(), ListKeysRequest { limit: 100, marker: None });
-        let request = ListKeysRequest::parse(br#"{"Limit":7,"Marker":"m"}"#).unwrap();
-        assert_eq!(request, ListKeysRequest { limit: 7, marker: Some("m".into()) });
+        assert_eq!(ListKeysRequest::parse(b"{}").unwrap().paging, Paging { limit: 100, marker: None });
+        let request = ListKeysRequest::parse(br#"{"Limit":1000,"Marker":"m"}"#).unwrap();
+        assert_eq!(request.paging, Paging { limit: 1000, marker: Some("m".into()) });
     }
 
     #[test]

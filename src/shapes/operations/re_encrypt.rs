@@ -4,7 +4,7 @@ use claviger_types::limits::CIPHERTEXT_BYTES_MAX;
 use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef, MaterialId};
 use serde::{Deserialize, Serialize};
 
-use super::{GrantTokensWire, encryption_context};
+use super::{DryRunModifiersWire, GrantTokensWire, encryption_context};
 use crate::constraint::{Checks, present};
 use crate::decode::{Blob, Context, Text, from_json};
 use crate::key_ref::{self, Forms};
@@ -75,7 +75,7 @@ struct Wire<'a> {
     grant_tokens: Option<GrantTokensWire<'a>>,
     dry_run: Option<bool>,
     #[serde(borrow)]
-    dry_run_modifiers: Option<Vec<Option<Text<'a>>>>,
+    dry_run_modifiers: Option<DryRunModifiersWire<'a>>,
 }
 
 impl ReEncryptRequest {
@@ -90,8 +90,8 @@ impl ReEncryptRequest {
         checks.text("destinationKeyId", wire.destination_key_id.as_ref(), &model::KEY_ID);
         checks.text("sourceEncryptionAlgorithm", wire.source_encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
         checks.text("destinationEncryptionAlgorithm", wire.destination_encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
-        checks.texts("grantTokens", wire.grant_tokens.as_ref(), model::GRANT_TOKENS_MAX, &model::GRANT_TOKEN);
-        checks.texts("dryRunModifiers", wire.dry_run_modifiers.as_ref(), usize::MAX, &model::DRY_RUN_MODIFIER);
+        checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
+        checks.texts("dryRunModifiers", wire.dry_run_modifiers.as_ref(), &model::DRY_RUN_MODIFIER);
         checks.finish()?;
         let source_encryption_context = encryption_context(wire.source_encryption_context)?;
         let destination_encryption_context = encryption_context(wire.destination_encryption_context)?;

@@ -77,20 +77,12 @@ impl ReplicateKeyRequest {
 
 impl Serialize for ReplicateKeyResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let tags: Vec<_> = self.replica_tags.iter().map(|(tag_key, tag_value)| Tag { tag_key, tag_value }).collect();
         let mut members = serializer.serialize_struct("ReplicateKeyResponse", 3)?;
         members.serialize_field("ReplicaKeyMetadata", &self.replica_key_metadata)?;
         members.serialize_field("ReplicaPolicy", &self.replica_policy)?;
-        members.serialize_field("ReplicaTags", &tags)?;
+        members.serialize_field("ReplicaTags", &tags::Entries(&self.replica_tags))?;
         members.end()
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag<'a> {
-    tag_key: &'a str,
-    tag_value: &'a str,
 }
 
 #[cfg(test)]

@@ -72,7 +72,7 @@ impl Step<'_> {
     }
 
     /// The record that an authorisation read, unless it has changed since.
-    fn authorised(&self, expected: &Expected) -> Result<Result<KeyRecord, Refusal>, StateError> {
+    pub(super) fn authorised(&self, expected: &Expected) -> Result<Result<KeyRecord, Refusal>, StateError> {
         let Some(record) = read::key(&self.tables, &expected.key_id)? else { return Ok(Err(Refusal::NotFound)) };
         if record.revision != expected.revision {
             return Ok(Err(Refusal::StaleAuthorisation));

@@ -1,7 +1,9 @@
 //! Carrying out one command: everything here is a function of the tables, the log index and the command.
 
+mod aliases;
 mod dirty;
 mod keys;
+mod labels;
 mod once;
 mod receive;
 mod region;
@@ -77,6 +79,12 @@ impl Step<'_> {
             CommandBody::ReceiveDocuments(receive) => self.receive_documents(&me, receive),
             CommandBody::ReceiveStatuses(receive) => self.receive_statuses(&me, receive),
             CommandBody::StatusesDelivered { to, delivered } => self.statuses_delivered(to, delivered),
+            CommandBody::CreateAlias(create) => self.create_alias(&me, create),
+            CommandBody::UpdateAlias(update) => self.update_alias(&me, update),
+            CommandBody::DeleteAlias(delete) => self.delete_alias(delete),
+            CommandBody::TagResource(tag) => self.tag_resource(&me, tag),
+            CommandBody::UntagResource(untag) => self.untag_resource(&me, untag),
+            CommandBody::UpdateKeyDescription(update) => self.update_key_description(&me, update),
         }
     }
 

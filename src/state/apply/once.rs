@@ -17,6 +17,12 @@ pub(super) const fn of(body: &CommandBody) -> Option<&Once> {
         CommandBody::CreateKey(create) => Some(&create.once),
         CommandBody::SetKeyEnabled(set) => Some(&set.once),
         CommandBody::ReplicateKey(replicate) => Some(&replicate.once),
+        CommandBody::CreateAlias(create) => Some(&create.once),
+        CommandBody::UpdateAlias(update) => Some(&update.once),
+        CommandBody::DeleteAlias(delete) => Some(&delete.once),
+        CommandBody::TagResource(tag) => Some(&tag.once),
+        CommandBody::UntagResource(untag) => Some(&untag.once),
+        CommandBody::UpdateKeyDescription(update) => Some(&update.once),
         _ => None,
     }
 }

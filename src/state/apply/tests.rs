@@ -6,17 +6,19 @@ use std::time::Duration;
 
 use claviger_protocol::Version;
 use claviger_types::encoding::decode;
-use claviger_types::limits::INVOCATION_MEMORY;
-use claviger_types::{KeyId, Region, Timestamp};
+use claviger_types::limits::{ALIASES_PER_KEY_MAX, INVOCATION_MEMORY, TAGS_PER_KEY_MAX};
+use claviger_types::{AliasId, AliasRow, KeyId, Region, Timestamp};
 use proptest::prelude::*;
 
 use super::{apply, once};
 use crate::random_commands::{PEERS, account, add_peer, author, found, key, region, steps};
 use crate::read::{self, account_row, counter, dirty_age_row, dirty_row};
 use crate::{
-    AccountScope, Applied, Command, CommandBody, CreateKey, DirtyRecord, Expected, KeyRecord, MemoryTables, Once, Operation, Overlay,
-    Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
+    AccountScope, AliasRecord, Applied, Command, CommandBody, CreateKey, DirtyRecord, Effects, Expected, KeyRecord, MemoryTables, Once,
+    Operation, Overlay, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
+
+mod labels;
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 
@@ -144,6 +146,24 @@ fn invariant_indexes_fit(machine: &Machine) {
     assert_eq!(rows(Table::Invocations), invoked);
 }
 
+/// An alias names a key of its account; each key knows its aliases, and has no more of them, nor of tags, than it may.
+fn invariant_aliases_fit(machine: &Machine) {
+    let mut by_key = Vec::new();
+    for (row, bytes) in machine.table(Table::Aliases) {
+        let record: AliasRecord = decode(AliasRecord::SCHEMA, &bytes).unwrap();
+        let key = read::key(&machine.tables, &record.key_id).unwrap().expect("an alias of no key");
+        assert_eq!(row[..8], key.document.account.to_be_bytes());
+        assert!(record.created_at <= record.updated_at && record.revision <= key.revision);
+        by_key.push([record.key_id.to_row().as_slice(), &row[8..]].concat());
+    }
+    by_key.sort();
+    assert_eq!(machine.table(Table::AliasesByKey).into_iter().map(|(row, _)| row).collect::<Vec<_>>(), by_key);
+    for record in machine.keys() {
+        assert!(read::alias_names_of(&machine.tables, &record.document.key_id, None, 100).unwrap().len() <= ALIASES_PER_KEY_MAX);
+        assert!(record.regional.tags.len() <= TAGS_PER_KEY_MAX);
+    }
+}
+
 /// A document that is held is well formed, and so are the bytes of all its materials held.
 fn invariant_documents_are_whole(machine: &Machine) {
     for record in machine.keys() {
@@ -171,7 +191,7 @@ fn check_change(machine: &Machine, before: &Rows, old: &BTreeMap<KeyId, (Version
         let only_memory = |table| matches!(table, Table::Meta | Table::Invocations | Table::InvocationsByTime);
         assert!(changed.iter().all(|(table, _)| only_memory(*table)), "a refused command changed {changed:?}");
         assert!(changed.iter().all(|(table, row)| *table != Table::Meta || row == read::LOG_TIME_ROW));
-        assert_eq!((applied.effects.keys.len(), applied.effects.dirty), (0, false));
+        assert_eq!(applied.effects, Effects::default());
     }
     if applied.outcome == Err(Refusal::StaleAuthorisation) {
         assert!(changed.iter().all(|(table, _)| *table == Table::Meta), "a stale authorisation was remembered");
@@ -180,6 +200,15 @@ fn check_change(machine: &Machine, before: &Rows, old: &BTreeMap<KeyId, (Version
         if *table == Table::Keys {
             let key_id = KeyId::from_row(row).unwrap();
             assert!(applied.effects.keys.contains(&key_id), "{key_id} changed and nobody is told");
+        }
+        if *table == Table::Aliases {
+            let told = |id: &AliasId| AliasRow::of(id).as_bytes() == row;
+            assert!(applied.effects.aliases.iter().any(told), "an alias changed and nobody is told");
+            // Whatever was authorised on a key by its aliases is stale now.
+            for bytes in [before.get(&(*table, row.clone())), after.get(&(*table, row.clone()))].into_iter().flatten() {
+                let record: AliasRecord = decode(AliasRecord::SCHEMA, bytes).unwrap();
+                assert_eq!(read::key(&machine.tables, &record.key_id).unwrap().unwrap().revision, machine.index);
+            }
         }
         if *table == Table::Dirty && after.contains_key(&(*table, row.clone())) {
             assert!(applied.effects.dirty, "the dirty set grew and nobody is told by {command:?}");
@@ -213,6 +242,7 @@ proptest! {
             invariant_counters_equal_recounts(&machine);
             invariant_dirty_set_misses_nobody(&machine);
             invariant_indexes_fit(&machine);
+            invariant_aliases_fit(&machine);
             invariant_documents_are_whole(&machine);
         }
     }
@@ -239,7 +269,7 @@ proptest! {
         let before = machine.rows();
         let again = machine.apply(command);
         prop_assert_eq!(again.outcome, held.answer_to(invocation));
-        prop_assert!(again.effects.keys.is_empty());
+        prop_assert_eq!(again.effects, Effects::default());
         prop_assert_eq!(machine.rows(), before);
     }
 }

@@ -155,5 +155,5 @@ fn families(resources: &Resources) -> Vec<ColumnFamilyDescriptor> {
 
 /// Whether single rows are asked for; the others are only walked.
 const fn is_read_by_row(table: Table) -> bool {
-    !matches!(table, Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge)
+    !matches!(table, Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge | Table::AliasesByKey)
 }

@@ -1,0 +1,20 @@
+//! UpdateKeyDescription.
+
+use claviger_consensus as consensus;
+use claviger_shapes::{ApiError, Operation, UpdateKeyDescriptionRequest};
+use claviger_state::{self as state, CommandBody};
+
+use crate::error::Subject;
+use crate::{Context, Service};
+
+impl<R: consensus::Region> Service<R> {
+    pub(crate) async fn update_key_description(&self, context: &Context, request: UpdateKeyDescriptionRequest) -> Result<(), ApiError> {
+        let command = |once| {
+            let key = self.expected(context, &request.key, "kms:UpdateKeyDescription")?;
+            let update = state::UpdateKeyDescription { once, key, description: request.description.clone() };
+            Ok(CommandBody::UpdateKeyDescription(update))
+        };
+        let outcome = self.write(context, Operation::UpdateKeyDescription, state::Operation::UpdateKeyDescription, command).await?;
+        Subject::Key(&self.named_key(context, &request.key)?).done(outcome)
+    }
+}
