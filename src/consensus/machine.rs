@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use claviger_state::{Command, Overlay, Response, apply};
+use claviger_state::{Command, Overlay, Response, apply, read};
 use claviger_storage::{SnapshotDir, StateStore, StorageError};
 use claviger_types::{KeyId, encoding};
 use futures::{Stream, StreamExt};
@@ -95,7 +95,7 @@ impl StateMachine {
         let mut last = applied_in(&self.state)?;
         let mut membership = None;
         let mut keys: Vec<KeyId> = Vec::new();
-        let mut dirty = false;
+        let (mut dirty, mut crls) = (false, false);
         let mut answers = Vec::with_capacity(run.len());
         for (entry, responder) in run {
             let log_id = entry.log_id;
@@ -110,6 +110,7 @@ impl StateMachine {
                     let applied = apply(&mut overlay, log_id.index(), &command).map_err(|e| fault("apply a committed command", &e))?;
                     keys.extend_from_slice(&applied.effects.keys);
                     dirty |= applied.effects.dirty;
+                    crls |= applied.effects.crls;
                     applied.outcome
                 }
                 EntryPayload::Membership(changed) => {
@@ -131,11 +132,19 @@ impl StateMachine {
         if dirty {
             self.observer.dirty_grew();
         }
+        if crls {
+            self.tell_crls()?;
+        }
         self.applied.publish(last.index());
         for (responder, outcome) in answers {
             responder.send(Applied(outcome));
         }
         Ok(())
+    }
+
+    fn tell_crls(&self) -> io::Result<()> {
+        let crls = read::crls(&*self.state).map_err(|e| fault("read the revocation lists", &e))?;
+        self.observer.crls_changed(&crls).map_err(|e| fault("enforce the revocation lists", &*e))
     }
 }
 
@@ -218,6 +227,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         installed.await?;
         self.observer.everything_changed();
         self.observer.dirty_grew();
+        self.tell_crls()?;
         if let Some(last) = meta.last_log_id {
             self.applied.publish(last.index());
         }

@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use claviger_consensus::Observer;
+use claviger_consensus::{Observer, ObserverError};
+use claviger_state::CrlRecord;
 use claviger_types::KeyId;
 use parking_lot::RwLock;
 
@@ -124,6 +125,10 @@ impl Observer for KeyCache {
     }
 
     fn dirty_grew(&self) {}
+
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
+    }
 }
 
 struct Entry {

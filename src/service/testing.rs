@@ -11,10 +11,10 @@ use std::task::{Poll, Waker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_barrier::{Barrier, Keyring};
-use claviger_consensus::{MemoryRegion, Observer, ProposeError, Region, Unavailable};
+use claviger_consensus::{MemoryRegion, Observer, ObserverError, ProposeError, Region, Unavailable};
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_state::protocol::Author;
-use claviger_state::{AccountScope, AddPeer, CommandBody, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys};
+use claviger_state::{AccountScope, AddPeer, CommandBody, CrlRecord, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys};
 use claviger_types::{AccountId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, Sealed, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -90,6 +90,10 @@ impl Observer for FanOut {
     }
 
     fn dirty_grew(&self) {}
+
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
+    }
 }
 
 /// A region with one peer, and the means to give it nodes.

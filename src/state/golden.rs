@@ -19,8 +19,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
-    KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
+    AccountScope, AddPeer, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
+    KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
     Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve,
     Response, SealedMaterial, SetKeyEnabled,
 };
@@ -220,11 +220,18 @@ fn bodies() -> Vec<CommandBody> {
         }),
         CommandBody::ReceiveStatuses(ReceiveStatuses { from: author(), statuses: vec![status(Presence::Present)] }),
         CommandBody::StatusesDelivered { to: region("dc-north-1"), delivered: vec![(key_id(), 5), (KeyId::single_region([1; 16]), 6)] },
+        CommandBody::PublishCrl(Box::new(PublishCrl {
+            ca: [0x88; 32],
+            number: [0x99; 20],
+            this_update: Timestamp::from_millis(1_700_000_000_000),
+            next_update: Timestamp::from_millis(1_700_000_600_000),
+            der: vec![0x30, 0],
+        })),
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "found-region",
     "tick",
     "register-node",
@@ -237,6 +244,7 @@ const COMMANDS: [&str; 12] = [
     "receive-documents",
     "receive-statuses",
     "statuses-delivered",
+    "publish-crl",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -253,6 +261,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::ReceiveDocuments(_) => 9,
         CommandBody::ReceiveStatuses(_) => 10,
         CommandBody::StatusesDelivered { .. } => 11,
+        CommandBody::PublishCrl(_) => 12,
     }
 }
 
@@ -314,6 +323,17 @@ fn records() {
             revision: 12,
         },
     );
+    record(
+        "crl",
+        &CrlRecord {
+            ca: [0x88; 32],
+            number: [0x99; 20],
+            this_update: Timestamp::from_millis(1_700_000_000_000),
+            next_update: Timestamp::from_millis(1_700_000_600_000),
+            published_at: Timestamp::from_millis(1_700_000_000_008),
+            der: vec![0x30, 0],
+        },
+    );
     let registered_at = Timestamp::from_millis(1_700_000_000_006);
     record("node", &NodeRecord { instance: NodeInstance::from_bytes([0x77; 16]), registered_at });
     let outcome = Err(Refusal::InvalidState(KeyState::Creating));
@@ -365,6 +385,9 @@ fn outcomes() {
     .map(Err)
     .into();
     refusals.push(Err(Refusal::BadPeer("why".to_owned())));
+    refusals.push(Err(Refusal::OtherReservation));
+    refusals.push(Err(Refusal::CrlNotNewer));
+    refusals.push(Err(Refusal::BadCrl("why".to_owned())));
     golden("outcomes-refusals", 1, &refusals);
     golden("operations", 1, &[Operation::CreateKey, Operation::EnableKey, Operation::DisableKey, Operation::ReplicateKey]);
 }

@@ -25,7 +25,7 @@ mod tables;
 pub use apply::apply;
 pub use claviger_protocol as protocol;
 pub use command::{
-    AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, Once, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
+    AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, Once, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
     RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled,
 };
 pub use error::StateError;
@@ -33,7 +33,7 @@ pub use memory::MemoryTables;
 pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
-    AccountScope, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord,
+    AccountScope, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord,
     RegionPublicKeys, RegionRecord, Regional, ReservationRecord,
 };
 pub use tables::{Table, Tables, Visit};

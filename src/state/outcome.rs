@@ -134,6 +134,12 @@ pub enum Refusal {
     /// Another ReplicateKey for the same key and region, with other contents, is under way or was given up not long ago.
     #[error("another reservation is held for this key")]
     OtherReservation,
+    /// The region holds a list of this CA that is as new or newer, and another.
+    #[error("the region holds a revocation list of this CA that is as new or newer")]
+    CrlNotNewer,
+    /// The list is too large, or there are lists of too many CAs.
+    #[error("the revocation list is not acceptable: {0}")]
+    BadCrl(String),
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.
@@ -143,6 +149,8 @@ pub struct Effects {
     pub keys: Vec<KeyId>,
     /// Whether the shipper has new work.
     pub dirty: bool,
+    /// Whether a revocation list has changed.
+    pub crls: bool,
 }
 
 /// A command applied.

@@ -8,7 +8,7 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, Once, Operation, ReceiveDocuments,
+    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, Once, Operation, PublishCrl, ReceiveDocuments,
     ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial,
     SetKeyEnabled, Tables, read,
 };
@@ -91,6 +91,7 @@ enum Kind {
     Documents { peer: u8, documents: Vec<DocumentStep> },
     Statuses { peer: u8, statuses: Vec<StatusStep> },
     Delivered { peer: u8, keys: Vec<(u8, bool)> },
+    PublishCrl { ca: u8, number: u8, this_update: u8, contents: u8 },
 }
 
 #[derive(Clone, Debug)]
@@ -176,6 +177,8 @@ fn kind() -> impl Strategy<Value = Kind> {
         10 => (peer.clone(), prop::collection::vec(document(), 1..4)).prop_map(|(peer, documents)| Kind::Documents { peer, documents }),
         10 => (peer.clone(), prop::collection::vec(status(), 1..4)).prop_map(|(peer, statuses)| Kind::Statuses { peer, statuses }),
         3 => (peer, prop::collection::vec((key, rarely()), 1..4)).prop_map(|(peer, keys)| Kind::Delivered { peer, keys }),
+        5 => (0_u8..3, 0_u8..5, 0_u8..3, 0_u8..2)
+            .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
     ]
 }
 
@@ -268,6 +271,13 @@ impl Kind {
                 });
                 CommandBody::StatusesDelivered { to: region(*peer), delivered: delivered.collect() }
             }
+            Self::PublishCrl { ca, number, this_update, contents } => CommandBody::PublishCrl(Box::new(PublishCrl {
+                ca: [*ca; 32],
+                number: [*number; 20],
+                this_update: Timestamp::from_millis((*this_update).into()),
+                next_update: Timestamp::from_millis(9),
+                der: vec![*contents, *number],
+            })),
         }
     }
 }

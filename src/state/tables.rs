@@ -49,6 +49,8 @@ tables! {
     Reservations = "reservations",
     /// Node id (8 bytes) -> `NodeRecord`: every id that was ever used.
     Nodes = "nodes",
+    /// CA (32 bytes) -> `CrlRecord`.
+    Crls = "crls",
 }
 
 /// Called with each row and its record until it breaks.

@@ -1,5 +1,6 @@
 //! Carrying out one command: everything here is a function of the tables, the log index and the command.
 
+mod crl;
 mod dirty;
 mod keys;
 mod once;
@@ -77,6 +78,7 @@ impl Step<'_> {
             CommandBody::ReceiveDocuments(receive) => self.receive_documents(&me, receive),
             CommandBody::ReceiveStatuses(receive) => self.receive_statuses(&me, receive),
             CommandBody::StatusesDelivered { to, delivered } => self.statuses_delivered(to, delivered),
+            CommandBody::PublishCrl(publish) => self.publish_crl(publish),
         }
     }
 
