@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_state::{
-    CommandBody, CreateKey, CrlRecord, FoundRegion, Once, Operation, Outcome, RegionKeysRecord, RegionPublicKeys, SealedMaterial, Tables, read,
+    CommandBody, CreateKey, CrlRecord, FoundRegion, Once, Operation, Outcome, RegionKeysRecord, RegionPublicKeys, SealedMaterial, Tables,
+    read,
 };
 use claviger_storage::{LocalIdentity, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, serve};

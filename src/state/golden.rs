@@ -19,10 +19,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
-    KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
-    Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve,
-    Response, SealedMaterial, SetKeyEnabled,
+    AccountScope, AddPeer, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, DocumentRefusal, Expected, FoundRegion,
+    InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments,
+    ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode,
+    ReplicateKey, ReservationRecord, Reserve, Response, SealedMaterial, SetKeyEnabled,
 };
 
 fn directory() -> PathBuf {

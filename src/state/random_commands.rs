@@ -8,9 +8,9 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, Once, Operation, PublishCrl, ReceiveDocuments,
-    ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial,
-    SetKeyEnabled, Tables, read,
+    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, Once, Operation, PublishCrl,
+    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve,
+    SealedMaterial, SetKeyEnabled, Tables, read,
 };
 use claviger_types::{
     AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed, Timestamp,

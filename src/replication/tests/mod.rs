@@ -20,8 +20,8 @@ use claviger_crypto::wrap::RegionPrivateKeys;
 use claviger_crypto::{Secret32, material_id, random};
 use claviger_protocol::{MemberStatus, SharedDoc, Version};
 use claviger_state::{
-    AccountScope, CommandBody, CreateKey, CrlRecord, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome, RegionKeysRecord,
-    ReplicateKey, SealedMaterial, SetKeyEnabled, read,
+    AccountScope, CommandBody, CreateKey, CrlRecord, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome,
+    RegionKeysRecord, ReplicateKey, SealedMaterial, SetKeyEnabled, read,
 };
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{
