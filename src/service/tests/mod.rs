@@ -9,3 +9,4 @@ mod once;
 mod races;
 mod replicas;
 mod replicate;
+mod revoked;
