@@ -128,8 +128,8 @@ impl api::Admin for NodeAdmin {
         if changed {
             let (number, this_update, next_update) = (crl.number(), crl.this_update(), crl.next_update());
             let command = claviger_state::PublishCrl { ca, number, this_update, next_update, der: crl.der().to_vec() };
-            let outcome = self.consensus.propose(CommandBody::PublishCrl(Box::new(command))).await.map_err(not_proposed)?;
-            outcome.map_err(crl_refused)?;
+            let outcome = self.consensus.propose(CommandBody::PublishCrl(Box::new(command))).await.map_err(|error| not_proposed(&error))?;
+            outcome.map_err(|refusal| crl_refused(&refusal))?;
             // The leader has applied it; this node answers when it has as well.
             self.gate().await?;
         }
@@ -169,7 +169,7 @@ fn internal(message: &str) -> AdminError {
     AdminError::new(AdminErrorCode::Internal, message)
 }
 
-fn not_proposed(error: ProposeError) -> AdminError {
+fn not_proposed(error: &ProposeError) -> AdminError {
     let code = match error {
         ProposeError::Unavailable(_) | ProposeError::Overloaded | ProposeError::Unknown => AdminErrorCode::Unavailable,
         ProposeError::TooLarge => AdminErrorCode::Invalid,
@@ -177,8 +177,8 @@ fn not_proposed(error: ProposeError) -> AdminError {
     AdminError::new(code, error.to_string())
 }
 
-fn crl_refused(refusal: Refusal) -> AdminError {
-    let code = match &refusal {
+fn crl_refused(refusal: &Refusal) -> AdminError {
+    let code = match refusal {
         Refusal::CrlNotNewer => AdminErrorCode::Conflict,
         Refusal::BadCrl(_) => AdminErrorCode::Invalid,
         _ => AdminErrorCode::Internal,
