@@ -9,7 +9,9 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, AdminErrorCode, Identity, Peer, ProbePeer, Status};
+use claviger_shapes::admin::{
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+};
 use claviger_types::limits::PEER_ENDPOINTS_MAX;
 use futures::FutureExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -40,6 +42,16 @@ pub trait Admin: Send + Sync + 'static {
 
     /// How this node sees its region.
     fn status(&self) -> impl Future<Output = Result<Status, AdminError>> + Send;
+
+    /// The revocation lists that the region enforces.
+    fn crls(&self) -> impl Future<Output = Result<Vec<Crl>, AdminError>> + Send;
+
+    /// Takes a revocation list: once this answers, no node of the region honours what it revokes. The same again changes
+    /// nothing; one that is not newer is a conflict.
+    fn publish_crl(&self, crl: PublishCrl) -> impl Future<Output = Result<PublishCrlResult, AdminError>> + Send;
+
+    /// The read gate: once it is passed, this node knows of every revocation that was answered before.
+    fn gate(&self) -> impl Future<Output = Result<(), AdminError>> + Send;
 }
 
 struct Desk<A> {
@@ -49,30 +61,60 @@ struct Desk<A> {
 
 /// Everything under `/admin`.
 pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
+    let desk = Arc::new(Desk { admin, bodies });
     Router::new()
         .route("/v1/identity", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.identity().await)))
         .route("/v1/peers", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.peers().await)).post(add_peer::<A>))
         .route("/v1/peers/probe", post(probe_peer::<A>))
-        .route("/v1/status", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.status().await)))
+        .route("/v1/crls", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.crls().await)).post(publish_crl::<A>))
+        .route(STATUS, get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.status().await)))
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
-        .with_state(Arc::new(Desk { admin, bodies }))
-        .layer(middleware::from_fn(guard))
+        .with_state(Arc::clone(&desk))
+        .layer(middleware::from_fn_with_state(desk, guard::<A>))
 }
 
+/// What an operator looks at when a region has lost its quorum.
+const STATUS: &str = "/v1/status";
+
 /// Lets operators through, whatever the path, and turns a panic into an answer.
-async fn guard(request: Request, next: Next) -> Response {
-    let operator = match request.extensions().get::<claviger_tls::Peer>().map(|peer| &peer.identity) {
-        Some(claviger_types::Identity::Operator { name }) => name.clone(),
-        _ => return refusal(AdminErrorCode::Forbidden, "only operators may use the admin API"),
+async fn guard<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<claviger_tls::Peer>().cloned();
+    let Some((peer, operator)) = peer.and_then(|peer| match &peer.identity {
+        claviger_types::Identity::Operator { name } => Some((peer.clone(), name.clone())),
+        _ => None,
+    }) else {
+        return refusal(AdminErrorCode::Forbidden, "only operators may use the admin API");
     };
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+    let work = async {
+        if let Err(refused) = check_honoured(&*desk.admin, &peer, &path).await {
+            return answer::<()>(Err(refused));
+        }
+        next.run(request).await
+    };
+    let response = AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(path, "an admin handler panicked");
         refusal(AdminErrorCode::Internal, "the request failed because of an internal error")
     });
     tracing::info!(operator, %method, path, status = response.status().as_u16(), "admin request");
     response
+}
+
+/// Refuses an operator whose certificate is revoked, however far this node is behind. A node that is cut off cannot know;
+/// it shows its status all the same, and nothing else. The node's own socket has no certificate, and needs no gate.
+async fn check_honoured<A: Admin>(admin: &A, peer: &claviger_tls::Peer, path: &str) -> Result<(), AdminError> {
+    if peer.certificate.is_none() {
+        return Ok(());
+    }
+    match admin.gate().await {
+        Err(_) if path == STATUS => {}
+        passed => passed?,
+    }
+    if peer.revoked.is_set() {
+        return Err(AdminError::new(AdminErrorCode::Forbidden, "the operator's certificate has been revoked"));
+    }
+    Ok(())
 }
 
 async fn add_peer<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
@@ -93,6 +135,11 @@ async fn probe_peer<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request
         check_endpoints(&peer.endpoints)?;
         desk.admin.probe_peer(peer).await
     };
+    answer(outcome.await)
+}
+
+async fn publish_crl<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
+    let outcome = async { desk.admin.publish_crl(read(&desk.bodies, request).await?).await };
     answer(outcome.await)
 }
 

@@ -13,7 +13,7 @@ use claviger_service::{Context, Invocation};
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_tls::Peer;
 use claviger_types::limits::INVOCATION_ID_BYTES_MAX;
-use claviger_types::{Identity, Principal};
+use claviger_types::{Identity, Principal, RevocationFlag};
 use futures::FutureExt;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -45,7 +45,7 @@ impl<K: Kms> Edge<K> {
     }
 
     async fn answer(&self, request_id: Uuid, head: Parts, body: axum::body::Body) -> Result<Bytes, ApiError> {
-        let (principal, source_ip) = caller(&head.extensions)?;
+        let Caller { principal, revoked, source_ip } = caller(&head.extensions)?;
         let operation = target(&head.headers)?;
         check_content_type(&head.headers)?;
         let invocation_id = invocation_id(&head.headers)?;
@@ -59,7 +59,7 @@ impl<K: Kms> Edge<K> {
         drop(body);
 
         let _turn = self.overload.enter().await?;
-        let context = Context { principal: principal.clone(), request_id, invocation, source_ip };
+        let context = Context { principal, revoked, request_id, invocation, source_ip };
         let response = self.kms.call(context, request).await?;
         respond::body_of(&response)
     }
@@ -83,14 +83,25 @@ pub(crate) async fn serve<K: Kms>(State(edge): State<Arc<Edge<K>>>, request: axu
     respond::answer(request_id, outcome)
 }
 
+/// What is known of a caller by its connection.
+struct Caller {
+    principal: Principal,
+    revoked: RevocationFlag,
+    source_ip: Option<IpAddr>,
+}
+
 /// The principal that the connection authenticated, and where it comes from.
-fn caller(extensions: &Extensions) -> Result<(&Principal, Option<IpAddr>), ApiError> {
+fn caller(extensions: &Extensions) -> Result<Caller, ApiError> {
     let refuse = |code, message: &str| Err(ApiError::new(code, message));
     let Some(peer) = extensions.get::<Peer>() else {
         return refuse(ErrorCode::MissingAuthenticationToken, "The connection presented no client certificate.");
     };
     match &peer.identity {
-        Identity::Principal(principal) => Ok((principal, peer.address.map(|address| address.ip().to_canonical()))),
+        Identity::Principal(principal) => Ok(Caller {
+            principal: principal.clone(),
+            revoked: peer.revoked.clone(),
+            source_ip: peer.address.map(|address| address.ip().to_canonical()),
+        }),
         Identity::Carrier { .. } => refuse(
             ErrorCode::UnrecognizedClient,
             "Carrier certificates have no rights of their own, and signed requests are not supported yet.",

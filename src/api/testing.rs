@@ -1,5 +1,6 @@
 //! Fakes for the tests of this crate: a service and an administration that note what they are asked.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -7,11 +8,12 @@ use axum::body::Body;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Identity as AdminIdentity, Peer as AdminPeer, ProbePeer, Status,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity as AdminIdentity, Peer as AdminPeer, ProbePeer, PublishCrl,
+    PublishCrlResult, Status,
 };
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
 use claviger_tls::Peer;
-use claviger_types::{EncryptionAlgorithm, Identity, KeyRef, Principal};
+use claviger_types::{EncryptionAlgorithm, Identity, KeyRef, Principal, RevocationFlag};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -72,10 +74,28 @@ impl Kms for FakeKms {
     }
 }
 
-/// Answers with fixed values; `status` panics.
-pub(crate) struct FakeAdmin;
+/// Answers with fixed values; `status` panics. `cut_off` closes the gate; while waiting there, a node hears of what is
+/// `heard`.
+#[derive(Default)]
+pub(crate) struct FakeAdmin {
+    pub(crate) cut_off: AtomicBool,
+    pub(crate) gates: AtomicUsize,
+    pub(crate) heard: Mutex<Option<RevocationFlag>>,
+}
 
 impl FakeAdmin {
+    fn crl(number: &str) -> Crl {
+        Crl {
+            ca: "33".repeat(32),
+            issuer: "CN=ca".to_owned(),
+            number: number.to_owned(),
+            revoked: 1,
+            this_update_millis: 1,
+            next_update_millis: 2,
+            published_at_millis: 3,
+        }
+    }
+
     fn peer(region: &str) -> AdminPeer {
         AdminPeer {
             region: region.parse().unwrap(),
@@ -121,10 +141,29 @@ impl Admin for FakeAdmin {
     async fn status(&self) -> Result<Status, AdminError> {
         panic!("the handler fails")
     }
+
+    async fn crls(&self) -> Result<Vec<Crl>, AdminError> {
+        Ok(vec![Self::crl("2")])
+    }
+
+    async fn publish_crl(&self, crl: PublishCrl) -> Result<PublishCrlResult, AdminError> {
+        Ok(PublishCrlResult { crl: Self::crl(&crl.crl), changed: true })
+    }
+
+    async fn gate(&self) -> Result<(), AdminError> {
+        self.gates.fetch_add(1, Ordering::SeqCst);
+        if let Some(flag) = &*self.heard.lock().unwrap() {
+            flag.set();
+        }
+        match self.cut_off.load(Ordering::SeqCst) {
+            true => Err(AdminError::new(AdminErrorCode::Unavailable, "no leader")),
+            false => Ok(()),
+        }
+    }
 }
 
 pub(crate) fn router(kms: &Arc<FakeKms>, limits: Limits) -> Router {
-    crate::router(Arc::clone(kms), Arc::new(FakeAdmin), &limits)
+    crate::router(Arc::clone(kms), Arc::new(FakeAdmin::default()), &limits)
 }
 
 pub(crate) fn peer(identity: Identity) -> Peer {

@@ -1,13 +1,21 @@
-//! The admin API over a running node: what operators may ask of consensus and replication.
+//! The admin API over a running node: what operators may ask of consensus, replication and revocation.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use claviger_api as api;
-use claviger_consensus::{Consensus, Readiness};
+use claviger_consensus::{Consensus, ProposeError, Readiness, Region as _, Unavailable};
 use claviger_replication::{NewPeer, PeerHello, PeerLag, RegionLife, ReplicationError, Replicator};
-use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, AdminErrorCode, Identity, Peer, ProbePeer, Status};
-use claviger_state::{AccountScope, PeerRecord, Refusal};
-use claviger_types::{Region, TrustDomain};
+use claviger_shapes::admin::{
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+};
+use claviger_state::{AccountScope, CommandBody, CrlRecord, PeerRecord, Refusal, read};
+use claviger_tls as tls;
+use claviger_types::{Clock, Region, SystemClock, TrustDomain};
+
+use crate::certificates::NodeTls;
 
 /// A node's admin API.
 pub(crate) struct NodeAdmin {
@@ -15,7 +23,11 @@ pub(crate) struct NodeAdmin {
     pub(crate) trust_domain: TrustDomain,
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) replicator: Arc<Replicator<Consensus>>,
+    pub(crate) tls: Arc<NodeTls>,
 }
+
+/// How far a CA's clock may be ahead of this node's. A list from the far future would stand in the way of all later ones.
+const CRL_CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
 impl NodeAdmin {
     fn identity_of(&self, hello: &PeerHello) -> Result<Identity, ReplicationError> {
@@ -96,6 +108,82 @@ impl api::Admin for NodeAdmin {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
     }
+
+    async fn crls(&self) -> Result<Vec<Crl>, AdminError> {
+        self.gate().await?;
+        self.held_crls()?.iter().map(crl_of).collect()
+    }
+
+    async fn publish_crl(&self, publish: PublishCrl) -> Result<PublishCrlResult, AdminError> {
+        let bytes = STANDARD.decode(publish.crl.as_bytes()).map_err(|_| invalid("the list is not in base64".to_owned()))?;
+        let bad_crl = |error: tls::CrlError| invalid(format!("the revocation list is not taken: {:#}", anyhow::Error::new(error)));
+        let crl = tls::Crl::parse(&bytes).map_err(bad_crl)?;
+        let ca = self.tls.signer_of(&crl).map_err(bad_crl)?;
+        if crl.this_update() > SystemClock.now().plus(CRL_CLOCK_SKEW) {
+            return Err(invalid("the revocation list says that it was made in the future; mend its CA's clock".to_owned()));
+        }
+        self.gate().await?;
+        let held = |crls: Vec<CrlRecord>| crls.into_iter().find(|held| held.ca == ca);
+        let changed = held(self.held_crls()?).is_none_or(|held| held.der != crl.der());
+        if changed {
+            let (number, this_update, next_update) = (crl.number(), crl.this_update(), crl.next_update());
+            let command = claviger_state::PublishCrl { ca, number, this_update, next_update, der: crl.der().to_vec() };
+            let outcome = self.consensus.propose(CommandBody::PublishCrl(Box::new(command))).await.map_err(|error| not_proposed(&error))?;
+            outcome.map_err(|refusal| crl_refused(&refusal))?;
+            // The leader has applied it; this node answers when it has as well.
+            self.gate().await?;
+        }
+        let record = held(self.held_crls()?).ok_or_else(|| internal("the list was published and is not held"))?;
+        Ok(PublishCrlResult { crl: crl_of(&record)?, changed })
+    }
+
+    async fn gate(&self) -> Result<(), AdminError> {
+        self.consensus.read().await.map_err(|Unavailable| AdminError::new(AdminErrorCode::Unavailable, Unavailable.to_string()))
+    }
+}
+
+impl NodeAdmin {
+    fn held_crls(&self) -> Result<Vec<CrlRecord>, AdminError> {
+        read::crls(&self.consensus.tables()).map_err(|error| internal(&error.to_string()))
+    }
+}
+
+fn crl_of(record: &CrlRecord) -> Result<Crl, AdminError> {
+    let parsed = tls::Crl::parse(&record.der).map_err(|error| internal(&error.to_string()))?;
+    Ok(Crl {
+        ca: hex::encode(record.ca),
+        issuer: parsed.issuer().to_owned(),
+        number: parsed.number_text(),
+        revoked: parsed.revoked() as u64,
+        this_update_millis: record.this_update.as_millis(),
+        next_update_millis: record.next_update.as_millis(),
+        published_at_millis: record.published_at.as_millis(),
+    })
+}
+
+fn invalid(message: String) -> AdminError {
+    AdminError::new(AdminErrorCode::Invalid, message)
+}
+
+fn internal(message: &str) -> AdminError {
+    AdminError::new(AdminErrorCode::Internal, message)
+}
+
+fn not_proposed(error: &ProposeError) -> AdminError {
+    let code = match error {
+        ProposeError::Unavailable(_) | ProposeError::Overloaded | ProposeError::Unknown => AdminErrorCode::Unavailable,
+        ProposeError::TooLarge => AdminErrorCode::Invalid,
+    };
+    AdminError::new(code, error.to_string())
+}
+
+fn crl_refused(refusal: &Refusal) -> AdminError {
+    let code = match refusal {
+        Refusal::CrlNotNewer => AdminErrorCode::Conflict,
+        Refusal::BadCrl(_) => AdminErrorCode::Invalid,
+        _ => AdminErrorCode::Internal,
+    };
+    AdminError::new(code, refusal.to_string())
 }
 
 /// What an operator is told; operators may see reasons, which name no secret.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use claviger_operator::pki::{CRL_DAYS, Ca, Reason};
 use claviger_types::{Region, TrustDomain};
 
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
@@ -30,6 +31,9 @@ pub(crate) enum Command {
     /// The regions that a region replicates with
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// The certificate revocation lists that a region enforces
+    #[command(subcommand)]
+    Crl(CrlCommand),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }
@@ -153,6 +157,42 @@ pub(crate) enum PkiCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Put a certificate on its CA's revocation list, api-crl.pem or peer-crl.pem beside the CA
+    Revoke {
+        /// Where the CAs live
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// The certificate
+        #[arg(long, value_name = "FILE", required_unless_present = "serial", conflicts_with = "serial")]
+        cert: Option<PathBuf>,
+        /// Its serial number, hexadecimal, if there is no copy of it
+        #[arg(long, value_name = "HEX", requires = "ca")]
+        serial: Option<String>,
+        /// The CA that signed it, api or peer
+        #[arg(long, requires = "serial")]
+        ca: Option<Ca>,
+        /// Why: unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation or privilege-withdrawn
+        #[arg(long, default_value = "unspecified")]
+        reason: Reason,
+        /// How long until the next list is due
+        #[arg(long, default_value_t = CRL_DAYS)]
+        days: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make new revocation lists of both CAs with the entries of those before, when they come due
+    Crl {
+        /// Where the CAs live
+        #[arg(long, value_name = "DIR")]
+        dir: PathBuf,
+        /// How long until the next lists are due
+        #[arg(long, default_value_t = CRL_DAYS)]
+        days: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Which node an operator's command talks to.
@@ -198,6 +238,19 @@ pub(crate) enum PeerCommand {
         #[arg(long)]
         fingerprint: Option<String>,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CrlCommand {
+    /// Give the region a CA's list: once this returns, no node of it honours what the list revokes
+    Publish {
+        #[command(flatten)]
+        target: Target,
+        /// The list, PEM or DER
+        file: PathBuf,
+    },
+    /// List them
+    List(Target),
 }
 
 #[derive(Debug, Args)]

@@ -1,13 +1,16 @@
 //! Commands that talk to a deployment from outside, or make its certificates: the `operator` crate does the work.
 
 use anyhow::Context;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use claviger_operator::admin;
-use claviger_operator::pki::{self, Changes, Validity};
+use claviger_operator::pki::{self, Changes, Revoke, Validity, WrittenCrl};
 use claviger_operator::render::{self, Format};
-use claviger_shapes::admin::{AddPeer, ProbePeer};
-use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
+use claviger_shapes::admin::{AddPeer, ProbePeer, PublishCrl};
+use claviger_tls::{ApiClient, ClientTls, Crl, IdentityFiles};
+use claviger_types::{Clock, SystemClock};
 
-use crate::cli::{PeerCommand, PkiCommand, Target};
+use crate::cli::{CrlCommand, PeerCommand, PkiCommand, Target};
 use crate::print;
 
 /// `claviger pki …`
@@ -22,12 +25,25 @@ pub(crate) fn pki(command: &PkiCommand) -> anyhow::Result<()> {
         }
         PkiCommand::Client { dir, out, identity, days, json } => (pki::issue_client(dir, out, identity, Validity::days(*days))?, *json),
         PkiCommand::Operator { dir, out, name, days, json } => (pki::issue_operator(dir, out, name, Validity::days(*days))?, *json),
+        PkiCommand::Revoke { dir, cert, serial, ca, reason, days, json } => {
+            let what = match (cert, serial, ca) {
+                (Some(path), _, _) => Revoke::Certificate(path.clone()),
+                (None, Some(serial), Some(ca)) => Revoke::Serial(*ca, serial.clone()),
+                _ => anyhow::bail!("give --cert, or --serial with --ca"),
+            };
+            return print_crls(&[pki::revoke(dir, &what, *reason, *days)?], *json);
+        }
+        PkiCommand::Crl { dir, days, json } => return print_crls(&pki::renew_crls(dir, *days)?, *json),
     };
     print_changes(&changes, json)
 }
 
 fn print_changes(changes: &Changes, json: bool) -> anyhow::Result<()> {
     print(&if json { changes.to_json() } else { changes.to_string() })
+}
+
+fn print_crls(written: &[WrittenCrl], json: bool) -> anyhow::Result<()> {
+    if json { print(&pki::crls_to_json(written)) } else { written.iter().try_for_each(|list| print(&list.to_string())) }
 }
 
 /// `claviger peer …`
@@ -51,6 +67,23 @@ pub(crate) async fn peer(command: &PeerCommand) -> anyhow::Result<()> {
                 found.fingerprint
             )
         }
+    }
+}
+
+/// `claviger crl …`
+///
+/// # Errors
+/// When the file is no list, the node does not answer, or it refuses.
+pub(crate) async fn crl(command: &CrlCommand) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    match command {
+        CrlCommand::Publish { target, file } => {
+            let bytes = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+            let list = Crl::parse(&bytes).with_context(|| format!("{} cannot be published", file.display()))?;
+            let request = PublishCrl { crl: STANDARD.encode(list.der()) };
+            print(&render::publish_crl_result(&admin::publish_crl(&node(target)?, &request).await?, format(target), now))
+        }
+        CrlCommand::List(target) => print(&render::crls(&admin::crls(&node(target)?).await?, format(target), now)),
     }
 }
 

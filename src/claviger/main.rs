@@ -1,6 +1,7 @@
 //! The `claviger` program: composition and command line. What it composes is in the crates below; nothing is decided here.
 
 mod admin;
+mod certificates;
 mod cli;
 mod client_commands;
 mod config;
@@ -51,6 +52,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         }
         Command::Pki(command) => client_commands::pki(command),
         Command::Peer(command) => client_commands::peer(command).await,
+        Command::Crl(command) => client_commands::crl(command).await,
         Command::Demo(args) => demo::run(args).await,
     }
 }

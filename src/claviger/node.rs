@@ -12,7 +12,7 @@ use claviger_replication::{ReplicationConfig, Replicator};
 use claviger_service::{CacheLimits, KeyCache, Service, ServiceConfig};
 use claviger_state::{RegionRecord, read};
 use claviger_storage::{Storage, StorageOptions};
-use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, bind_unix, serve as serve_tls, serve_plain};
+use claviger_tls::{AcceptLimits, ClientTls, IdentityFiles, PeerClient, bind_unix, serve as serve_tls, serve_plain};
 use claviger_types::{Clock, Identity, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 use tracing::{error, info};
 
 use crate::admin::NodeAdmin;
+use crate::certificates::NodeTls;
 use crate::config::{Config, SealConfig};
 use crate::hardening::{LOCAL_CONNECTIONS, PEER_CONNECTIONS, harden, make_room};
 use crate::late_router::LateRouter;
@@ -42,6 +43,8 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     harden(config)?;
     make_room(config)?;
     let metrics = telemetry::start()?;
+    // Before anything that takes long: until then the signal would end the process.
+    let hangups = shutdown::hangups();
     let node = Node::start(config).await?;
     let stopping = Stopping::new();
     let mut tasks = JoinSet::new();
@@ -52,11 +55,13 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let listener = bind(config.listen.metrics, "metrics").await?;
     tasks.spawn(serve_plain(listener, "metrics", None, at_most(LOCAL_CONNECTIONS), metrics_router, stopping.last()));
     tasks.spawn(telemetry::upkeep(metrics, stopping.last()));
+    let (tls, stop) = (Arc::clone(&node.tls), stopping.last());
+    tasks.spawn(async move { tls.keep(hangups, stop).await });
 
     let late = LateRouter::default();
     let peer_router = node.consensus.router().fallback_service(late.router());
     let listener = bind(config.listen.peer, "peer").await?;
-    tasks.spawn(serve_tls(listener, node.peer_tls(config)?, at_most(PEER_CONNECTIONS), peer_router, stopping.last()));
+    tasks.spawn(serve_tls(listener, Arc::clone(&node.tls.peer), at_most(PEER_CONNECTIONS), peer_router, stopping.last()));
 
     let mut serving = std::pin::pin!(node.open_and_serve(config, &late, &readiness, &stopping));
     let stopped_early = tokio::select! {
@@ -80,6 +85,7 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
 /// What a node has before its barrier is open.
 struct Node {
     consensus: Arc<Consensus>,
+    tls: Arc<NodeTls>,
     peer_client: Arc<PeerClient>,
     cache: Arc<KeyCache>,
     shipper: Arc<Notify>,
@@ -88,21 +94,19 @@ struct Node {
 
 impl Node {
     async fn start(config: &Config) -> anyhow::Result<Self> {
+        let tls = Arc::new(NodeTls::load(config)?);
         let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
+        // Before consensus applies anything more, and before anybody can connect.
+        tls.enforce(&read::crls(&*storage.state())?).context("a revocation list of the region cannot be enforced")?;
         let cached = config.limits.cached_keys;
         let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: cached, aliases_max: cached }));
         let shipper = Arc::new(Notify::new());
-        let observer = Arc::new(NodeObserver { cache: Arc::clone(&cache), shipper: Arc::clone(&shipper) });
-        let peer_client = peer_client(config)?;
+        let observer = Arc::new(NodeObserver { cache: Arc::clone(&cache), shipper: Arc::clone(&shipper), tls: Arc::clone(&tls) });
+        let peer_client = Arc::new(PeerClient::new(tls.peer_client.clone())?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let consensus =
             Consensus::start(consensus_config(config), &storage, Arc::clone(&peer_client), Arc::clone(&clock), observer).await?;
-        Ok(Self { consensus: Arc::new(consensus), peer_client, cache, shipper, clock })
-    }
-
-    fn peer_tls(&self, config: &Config) -> anyhow::Result<Arc<ServerTls>> {
-        let files = IdentityFiles::new(&config.tls.peer_certificate, &config.tls.peer_key);
-        Ok(Arc::new(ServerTls::load(&files, &config.tls.peer_ca, &config.trust_domain, Admission::Peer)?))
+        Ok(Self { consensus: Arc::new(consensus), tls, peer_client, cache, shipper, clock })
     }
 
     /// Opens the barrier as soon as the region's keyring is here, then serves clients, operators and peer regions until it is
@@ -138,13 +142,12 @@ impl Node {
             trust_domain: config.trust_domain.clone(),
             consensus: Arc::clone(&self.consensus),
             replicator: Arc::clone(&replicator),
+            tls: Arc::clone(&self.tls),
         };
         let in_flight = config.limits.requests_in_flight;
         let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };
         let router = claviger_api::router(Arc::new(service), Arc::new(admin), &api_limits);
 
-        let files = IdentityFiles::new(&config.tls.api_certificate, &config.tls.api_key);
-        let api_tls = Arc::new(ServerTls::load(&files, &config.tls.api_ca, &config.trust_domain, Admission::Api)?);
         let api_listener = bind(config.listen.api, "api").await?;
         let socket = config.admin_socket();
         let admin_listener = bind_unix(&socket).with_context(|| format!("the admin socket {} cannot be bound", socket.display()))?;
@@ -153,7 +156,7 @@ impl Node {
         readiness.set_open();
         info!(region = %config.region, node = config.node.id, api = %config.listen.api, peer = %config.listen.peer, "serving");
         tokio::join!(
-            serve_tls(api_listener, api_tls, at_most(config.limits.connections), router.clone(), stopping.first()),
+            serve_tls(api_listener, Arc::clone(&self.tls.api), at_most(config.limits.connections), router.clone(), stopping.first()),
             serve_plain(admin_listener, "admin", Some(local_operator), at_most(LOCAL_CONNECTIONS), router, stopping.first()),
             replicator.run(stopping.first()),
             follow_leadership(&self.consensus, leads, stopping.first()),

@@ -1,16 +1,21 @@
-//! Who is told when the region's state changes: the cache, before anybody can rely on the change, and the shipper.
+//! Who is told when the region's state changes: the cache and the listeners, before anybody can rely on the change, and the
+//! shipper.
 
 use std::sync::Arc;
 
-use claviger_consensus::Observer;
+use claviger_consensus::{Observer, ObserverError};
 use claviger_service::KeyCache;
+use claviger_state::CrlRecord;
 use claviger_types::{AliasId, KeyId};
 use tokio::sync::Notify;
+
+use crate::certificates::NodeTls;
 
 /// Passes changes on.
 pub(crate) struct NodeObserver {
     pub(crate) cache: Arc<KeyCache>,
     pub(crate) shipper: Arc<Notify>,
+    pub(crate) tls: Arc<NodeTls>,
 }
 
 impl Observer for NodeObserver {
@@ -29,5 +34,9 @@ impl Observer for NodeObserver {
 
     fn dirty_grew(&self) {
         self.shipper.notify_one();
+    }
+
+    fn crls_changed(&self, crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(self.tls.enforce(crls)?)
     }
 }

@@ -44,4 +44,4 @@ pub use error::{ConsensusError, JoinError};
 pub use join::join_request;
 pub use leadership::{Leadership, MemberStatus, Role, Status};
 pub use memory::MemoryRegion;
-pub use region::{NoObserver, Observer, ProposeError, Region, Unavailable};
+pub use region::{NoObserver, Observer, ObserverError, ProposeError, Region, Unavailable};

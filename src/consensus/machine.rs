@@ -8,7 +8,7 @@
 use std::io;
 use std::sync::Arc;
 
-use claviger_state::{Command, Effects, Overlay, Response, apply};
+use claviger_state::{Command, Effects, Overlay, Response, apply, read};
 use claviger_storage::{SnapshotDir, StateStore, StorageError};
 use claviger_types::encoding;
 use futures::{Stream, StreamExt};
@@ -123,7 +123,7 @@ impl StateMachine {
             meta.push((MEMBERSHIP, encode(&membership)?));
         }
         self.state.commit(overlay.into_writes(), &meta).map_err(|e| fault("commit", &e))?;
-        self.tell(&effects);
+        self.tell(&effects)?;
         self.applied.publish(last.index());
         for (responder, outcome) in answers {
             responder.send(Applied(outcome));
@@ -132,7 +132,7 @@ impl StateMachine {
     }
 
     /// After the commit, and before any read can rely on it.
-    fn tell(&self, effects: &Effects) {
+    fn tell(&self, effects: &Effects) -> io::Result<()> {
         if !effects.keys.is_empty() {
             self.observer.keys_changed(&effects.keys);
         }
@@ -142,6 +142,15 @@ impl StateMachine {
         if effects.dirty {
             self.observer.dirty_grew();
         }
+        if effects.crls {
+            self.tell_crls()?;
+        }
+        Ok(())
+    }
+
+    fn tell_crls(&self) -> io::Result<()> {
+        let crls = read::crls(&*self.state).map_err(|e| fault("read the revocation lists", &e))?;
+        self.observer.crls_changed(&crls).map_err(|e| fault("enforce the revocation lists", &*e))
     }
 }
 
@@ -224,6 +233,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         installed.await?;
         self.observer.everything_changed();
         self.observer.dirty_grew();
+        self.tell_crls()?;
         if let Some(last) = meta.last_log_id {
             self.applied.publish(last.index());
         }

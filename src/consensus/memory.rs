@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use claviger_state::{Command, CommandBody, MemoryTables, Outcome, Overlay, apply};
+use claviger_state::{Command, CommandBody, MemoryTables, Outcome, Overlay, apply, read};
 use claviger_types::Clock;
 use parking_lot::Mutex;
 
@@ -42,6 +42,10 @@ impl Region for MemoryRegion {
         self.observer.aliases_changed(&applied.effects.aliases);
         if applied.effects.dirty {
             self.observer.dirty_grew();
+        }
+        if applied.effects.crls {
+            let crls = read::crls(&**tables).map_err(|_| ProposeError::Unknown)?;
+            self.observer.crls_changed(&crls).map_err(|_| ProposeError::Unknown)?;
         }
         Ok(applied.outcome)
     }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use claviger_state::{CommandBody, Outcome, Tables};
+use claviger_state::{CommandBody, CrlRecord, Outcome, Tables};
 use claviger_types::{AliasId, KeyId};
 
 /// A region's replicated state, as one of its nodes serves it.
@@ -50,6 +50,9 @@ pub enum ProposeError {
     TooLarge,
 }
 
+/// Why an observer cannot do what a change asks of it.
+pub type ObserverError = Box<dyn std::error::Error + Send + Sync>;
+
 /// Told of every change, after its writes are committed and before any read can rely on its index.
 pub trait Observer: Send + Sync + 'static {
     /// These keys' records have changed: whatever is cached of them is void.
@@ -60,6 +63,11 @@ pub trait Observer: Send + Sync + 'static {
     fn everything_changed(&self);
     /// The dirty set has gained entries.
     fn dirty_grew(&self);
+    /// These are the region's revocation lists from now on.
+    ///
+    /// # Errors
+    /// When they cannot be enforced: the node stops, since it would honour certificates that are revoked.
+    fn crls_changed(&self, crls: &[CrlRecord]) -> Result<(), ObserverError>;
 }
 
 /// Nobody to tell.
@@ -71,4 +79,7 @@ impl Observer for NoObserver {
     fn aliases_changed(&self, _aliases: &[AliasId]) {}
     fn everything_changed(&self) {}
     fn dirty_grew(&self) {}
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
+    }
 }

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_state::{
-    CommandBody, CreateKey, FoundRegion, Once, Operation, Outcome, RegionKeysRecord, RegionPublicKeys, SealedMaterial, Tables, read,
+    CommandBody, CreateKey, CrlRecord, FoundRegion, Once, Operation, Outcome, RegionKeysRecord, RegionPublicKeys, SealedMaterial, Tables,
+    read,
 };
 use claviger_storage::{LocalIdentity, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, serve};
@@ -28,7 +29,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::{Consensus, ConsensusConfig, JoinError, Limits, Observer, Region, Timings, join_request};
+use crate::{Consensus, ConsensusConfig, JoinError, Limits, Observer, ObserverError, Region, Timings, join_request};
 
 pub(crate) const REGION: &str = "eu-west-1";
 pub(crate) const CLUSTER: ClusterId = ClusterId::from_bytes([7; 16]);
@@ -99,6 +100,10 @@ impl Observer for Told {
     }
 
     fn dirty_grew(&self) {}
+
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
+    }
 }
 
 /// A running node.

@@ -2,8 +2,9 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use claviger_state::{Command, CommandBody, CreateAlias, Expected, Once, Operation};
+use claviger_state::{Command, CommandBody, CreateAlias, CrlRecord, Expected, Once, Operation, PublishCrl, read};
 use claviger_storage::{SnapshotDir, SnapshotReceiver, StateStore, Storage, StorageOptions};
 use claviger_types::{AliasId, KeyId, Timestamp};
 use futures::Stream;
@@ -17,7 +18,7 @@ use crate::log::{DurableState, Log};
 use crate::machine::{Builder, StateMachine, applied_in};
 use crate::raft_types::{Entry, LogId, Proposed, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
 use crate::testing::{create_key, found_region};
-use crate::{NoObserver, Observer};
+use crate::{NoObserver, Observer, ObserverError};
 
 /// The suite purges what was never applied, which our own state does not allow.
 struct AnythingGoes;
@@ -151,9 +152,15 @@ struct Recorder {
     state: Arc<StateStore>,
     applied: AppliedIndex,
     calls: Mutex<Vec<Call>>,
+    /// CRLs that cannot be enforced.
+    crls_fail: AtomicBool,
 }
 
 impl Recorder {
+    fn new(state: Arc<StateStore>, applied: AppliedIndex) -> Arc<Self> {
+        Arc::new(Self { state, applied, calls: Mutex::default(), crls_fail: AtomicBool::default() })
+    }
+
     fn record(&self, call: &'static str) {
         let held = applied_in(&self.state).unwrap().map(|id| id.index());
         self.calls.lock().push((call, self.applied.get(), held));
@@ -176,6 +183,12 @@ impl Observer for Recorder {
     fn dirty_grew(&self) {
         self.record("dirty_grew");
     }
+
+    fn crls_changed(&self, crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        assert_eq!(crls, read::crls(&*self.state).unwrap());
+        self.record("crls_changed");
+        if self.crls_fail.load(Ordering::SeqCst) { Err("not these".into()) } else { Ok(()) }
+    }
 }
 
 #[tokio::test]
@@ -183,7 +196,7 @@ async fn what_changed_is_told_once_it_is_committed_and_before_its_index_is_publi
     let dir = tempfile::tempdir().unwrap();
     let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
     let applied = AppliedIndex::new(None);
-    let recorder = Arc::new(Recorder { state: storage.state(), applied: applied.clone(), calls: Mutex::default() });
+    let recorder = Recorder::new(storage.state(), applied.clone());
     let mut machine = StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
     let found = CommandBody::FoundRegion(Box::new(found_region()));
     let create = create_key(7);
@@ -209,15 +222,43 @@ async fn a_snapshot_is_told_of_before_and_after_its_tables_are_there_and_its_ind
     let snapshot = source.get_snapshot_builder().await.build_snapshot().await.unwrap();
 
     let applied = AppliedIndex::new(None);
-    let recorder = Arc::new(Recorder { state: to.state(), applied: applied.clone(), calls: Mutex::default() });
+    let recorder = Recorder::new(to.state(), applied.clone());
     let machine = StateMachine::new(to.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
     let mut machine = Connected { machine, state: to.state() };
     apply(&mut machine.machine, (0..3).map(|index| entry(index, tick())).collect()).await.unwrap();
     recorder.calls.lock().clear();
     machine.install_snapshot(&snapshot.meta, snapshot.snapshot).await.unwrap();
-    let expected = [("everything_changed", Some(2), Some(2)), ("everything_changed", Some(2), Some(7)), ("dirty_grew", Some(2), Some(7))];
+    let expected = [
+        ("everything_changed", Some(2), Some(2)),
+        ("everything_changed", Some(2), Some(7)),
+        ("dirty_grew", Some(2), Some(7)),
+        ("crls_changed", Some(2), Some(7)),
+    ];
     assert_eq!(*recorder.calls.lock(), expected);
     assert_eq!(applied.get(), Some(7));
+}
+
+/// Whoever passes the read gate must be judged by the new lists: they are told of between the commit and the index.
+#[tokio::test]
+async fn revocation_lists_are_told_of_before_their_index_and_a_node_that_cannot_enforce_them_stops() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
+    let applied = AppliedIndex::new(None);
+    let recorder = Recorder::new(storage.state(), applied.clone());
+    let mut machine = StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
+    let found = CommandBody::FoundRegion(Box::new(found_region()));
+    let publish = |number: u8| {
+        let [this_update, next_update] = [1, 2].map(Timestamp::from_millis);
+        let crl = PublishCrl { ca: [1; 32], number: [number; 20], this_update, next_update, der: vec![number] };
+        encoded(CommandBody::PublishCrl(Box::new(crl)))
+    };
+    apply(&mut machine, vec![entry(0, encoded(found)), entry(1, publish(1)), entry(2, tick())]).await.unwrap();
+    assert_eq!(*recorder.calls.lock(), [("crls_changed", None, Some(2))]);
+    apply(&mut machine, vec![entry(3, publish(1))]).await.unwrap();
+    assert_eq!(recorder.calls.lock().len(), 1, "the same list is nothing new");
+    recorder.crls_fail.store(true, Ordering::SeqCst);
+    apply(&mut machine, vec![entry(4, publish(2))]).await.unwrap_err();
+    assert_eq!(applied.get(), Some(3), "nobody may rely on what is not enforced");
 }
 
 /// What the log and the state hold beside commands; a change is a new schema version.

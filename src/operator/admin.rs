@@ -1,7 +1,7 @@
 //! Calls of the admin API, by an [`ApiClient`] that presents an operator's certificate to the api listener, or that
 //! connects to the node's own Unix socket.
 
-use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, Identity, Peer, ProbePeer, Status};
+use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status};
 use claviger_tls::{ApiClient, ApiClientError};
 
 use crate::AdminClientError;
@@ -44,6 +44,22 @@ pub async fn probe(node: &ApiClient, request: &ProbePeer) -> Result<Identity, Ad
 /// See [`AdminClientError`].
 pub async fn add_peer(node: &ApiClient, request: &AddPeer) -> Result<AddPeerResult, AdminClientError> {
     said(node.post("/admin/v1/peers", request).await)
+}
+
+/// The revocation lists that the region enforces: `GET /admin/v1/crls`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn crls(node: &ApiClient) -> Result<Vec<Crl>, AdminClientError> {
+    said(node.get("/admin/v1/crls").await)
+}
+
+/// Gives the region a revocation list: `POST /admin/v1/crls`. Once this returns, no node of it honours what it revokes.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn publish_crl(node: &ApiClient, request: &PublishCrl) -> Result<PublishCrlResult, AdminClientError> {
+    said(node.post("/admin/v1/crls", request).await)
 }
 
 /// A refusal in the admin API's own words where it used them.

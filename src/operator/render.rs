@@ -2,8 +2,11 @@
 
 use std::fmt::Write;
 
-use claviger_shapes::admin::{AddPeerResult, Identity, Peer, Status};
+use claviger_shapes::admin::{AddPeerResult, Crl, Identity, Peer, PublishCrlResult, Status};
+use claviger_types::Timestamp;
 use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +94,48 @@ pub fn status(status: &Status, format: Format) -> String {
     text + &peers(&status.peers, format)
 }
 
+/// The revocation lists that a region enforces, one line each; `now` tells which are past their next update.
+pub fn crls(crls: &[Crl], format: Format, now: Timestamp) -> String {
+    if format == Format::Json {
+        return json(&crls);
+    }
+    if crls.is_empty() {
+        return "No revocation lists: no certificate is revoked. Make one with `claviger pki revoke`.\n".to_owned();
+    }
+    let mut rows = vec![["ISSUER", "NUMBER", "REVOKED", "MADE", "NEXT DUE", "CA"].map(str::to_owned)];
+    rows.extend(crls.iter().map(|crl| {
+        let overdue = if crl.next_update_millis < now.as_millis() { " (overdue, in force)" } else { "" };
+        [
+            crl.issuer.clone(),
+            crl.number.clone(),
+            crl.revoked.to_string(),
+            date(crl.this_update_millis),
+            format!("{}{overdue}", date(crl.next_update_millis)),
+            crl.ca.chars().take(16).collect(),
+        ]
+    }));
+    table(&rows)
+}
+
+/// What came of publishing a revocation list.
+pub fn publish_crl_result(result: &PublishCrlResult, format: Format, now: Timestamp) -> String {
+    if format == Format::Json {
+        return json(result);
+    }
+    let PublishCrlResult { crl, changed } = result;
+    let head = if *changed {
+        format!("Published list {} of {}: no node of the region honours what it revokes.\n", crl.number, crl.issuer)
+    } else {
+        format!("The region holds list {} of {} already. Nothing was changed.\n", crl.number, crl.issuer)
+    };
+    head + &crls(std::slice::from_ref(crl), format, now)
+}
+
+fn date(millis: u64) -> String {
+    let moment = i64::try_from(millis / 1000).ok().and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    moment.and_then(|moment| moment.format(&Rfc3339).ok()).unwrap_or_else(|| format!("{millis} ms"))
+}
+
 fn fields(fields: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, value) in fields {
@@ -134,6 +179,28 @@ mod tests {
         assert_eq!(lines.len(), 3);
         assert!(lines[1].starts_with("eu-west-1         3      1.2s  v1    https://10.0.0.1:9000,https://10.0.0.2:9000  ab12"), "{text}");
         assert!(peers(&[], Format::Human).contains("claviger peer add"));
+    }
+
+    #[test]
+    fn revocation_lists_say_when_they_are_overdue() {
+        let crl = Crl {
+            ca: "ab".repeat(32),
+            issuer: "CN=ca".to_owned(),
+            number: "7".to_owned(),
+            revoked: 2,
+            this_update_millis: 1_700_000_000_000,
+            next_update_millis: 1_700_000_600_000,
+            published_at_millis: 0,
+        };
+        let at = |seconds: u64| Timestamp::from_millis(seconds * 1000);
+        let text = crls(std::slice::from_ref(&crl), Format::Human, at(1_700_000_599));
+        let line = "CN=ca   7       2        2023-11-14T22:13:20Z  2023-11-14T22:23:20Z  abababababababab";
+        assert_eq!(text.lines().nth(1), Some(line));
+        assert!(crls(std::slice::from_ref(&crl), Format::Human, at(1_700_000_601)).contains("overdue, in force"));
+        assert!(crls(&[], Format::Human, at(0)).contains("claviger pki revoke"));
+        let result = PublishCrlResult { crl, changed: false };
+        assert!(publish_crl_result(&result, Format::Human, at(0)).contains("Nothing was changed"));
+        assert_eq!(serde_json::from_str::<PublishCrlResult>(&publish_crl_result(&result, Format::Json, at(0))).unwrap(), result);
     }
 
     #[test]

@@ -13,7 +13,8 @@ mod shards;
 
 use std::sync::Arc;
 
-use claviger_consensus::Observer;
+use claviger_consensus::{Observer, ObserverError};
+use claviger_state::CrlRecord;
 use claviger_types::{AliasId, AliasRow, KeyId};
 
 pub(crate) use self::shards::Stamp;
@@ -104,6 +105,10 @@ impl Observer for KeyCache {
     }
 
     fn dirty_grew(&self) {}
+
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
+    }
 }
 
 impl CacheId for KeyId {

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use claviger_types::Principal;
+use claviger_types::{Principal, RevocationFlag};
 use uuid::Uuid;
 
 /// Who asks, and under which ids.
@@ -10,6 +10,8 @@ use uuid::Uuid;
 pub struct Context {
     /// The authenticated caller.
     pub principal: Principal,
+    /// Set once the certificate that authenticated it is not honoured any more.
+    pub revoked: RevocationFlag,
     /// The id that the answer's `x-amzn-RequestId` carries.
     pub request_id: Uuid,
     /// The SDK's `amz-sdk-invocation-id`, with the hash that ties it to this request's operation and body.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_barrier::Barrier;
 use claviger_consensus as consensus;
-use claviger_shapes::{ApiError, Operation, Request, Response};
+use claviger_shapes::{ApiError, ErrorCode, Operation, Request, Response};
 use claviger_state::{KeyRecord, read};
 use claviger_types::{Clock, KeyArn, KeyId, Partition, Region};
 
@@ -47,22 +47,29 @@ impl<R: consensus::Region> Service<R> {
 
     /// Does what `request` asks, if the caller may. What a client cannot be told is logged here.
     ///
+    /// Every operation begins behind the read gate, those that read nothing too: only there is it known that the caller's
+    /// certificate has not been revoked, however far this node is behind.
+    ///
     /// # Errors
     /// What the client sees.
     pub async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
         let context = &context;
+        self.gate(request.operation()).await?;
+        if context.revoked.is_set() {
+            return Err(ApiError::new(ErrorCode::UnrecognizedClient, "The client certificate has been revoked."));
+        }
         Ok(match request {
             Request::CreateAlias(request) => {
                 self.create_alias(context, request).await?;
                 Response::CreateAlias
             }
             Request::CreateKey(request) => Response::CreateKey(self.create_key(context, request).await?),
-            Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, request).await?),
+            Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, &request)?),
             Request::DeleteAlias(request) => {
                 self.delete_alias(context, request).await?;
                 Response::DeleteAlias
             }
-            Request::DescribeKey(request) => Response::DescribeKey(self.describe_key(context, request).await?),
+            Request::DescribeKey(request) => Response::DescribeKey(self.describe_key(context, &request)?),
             Request::DisableKey(request) => {
                 self.disable_key(context, request).await?;
                 Response::DisableKey
@@ -71,16 +78,16 @@ impl<R: consensus::Region> Service<R> {
                 self.enable_key(context, request).await?;
                 Response::EnableKey
             }
-            Request::Encrypt(request) => Response::Encrypt(self.encrypt(context, request).await?),
-            Request::GenerateDataKey(request) => Response::GenerateDataKey(self.generate_data_key(context, request).await?),
+            Request::Encrypt(request) => Response::Encrypt(self.encrypt(context, &request)?),
+            Request::GenerateDataKey(request) => Response::GenerateDataKey(self.generate_data_key(context, &request)?),
             Request::GenerateDataKeyWithoutPlaintext(request) => {
-                Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, request).await?)
+                Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, &request)?)
             }
             Request::GenerateRandom(request) => Response::GenerateRandom(Self::generate_random(&request)?),
-            Request::ListAliases(request) => Response::ListAliases(self.list_aliases(context, &request).await?),
-            Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request).await?),
-            Request::ListResourceTags(request) => Response::ListResourceTags(self.list_resource_tags(context, &request).await?),
-            Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, request).await?),
+            Request::ListAliases(request) => Response::ListAliases(self.list_aliases(context, &request)?),
+            Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request)?),
+            Request::ListResourceTags(request) => Response::ListResourceTags(self.list_resource_tags(context, &request)?),
+            Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, &request)?),
             Request::ReplicateKey(request) => Response::ReplicateKey(self.replicate_key(context, request).await?),
             Request::TagResource(request) => {
                 self.tag_resource(context, request).await?;
@@ -101,7 +108,8 @@ impl<R: consensus::Region> Service<R> {
         })
     }
 
-    /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it.
+    /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it. Each
+    /// request has passed it once when its operation begins.
     pub(crate) async fn gate(&self, operation: Operation) -> Result<(), ApiError> {
         self.region.read().await.map_err(|consensus::Unavailable| unavailable(operation))
     }

@@ -11,11 +11,13 @@ use std::task::{Poll, Waker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_barrier::{Barrier, Keyring};
-use claviger_consensus::{MemoryRegion, Observer, ProposeError, Region, Unavailable};
+use claviger_consensus::{MemoryRegion, Observer, ObserverError, ProposeError, Region, Unavailable};
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_state::protocol::Author;
-use claviger_state::{AccountScope, AddPeer, CommandBody, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys};
-use claviger_types::{AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, Sealed, Timestamp};
+use claviger_state::{
+    AccountScope, AddPeer, CommandBody, CrlRecord, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys,
+};
+use claviger_types::{AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, RevocationFlag, Sealed, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -94,6 +96,10 @@ impl Observer for FanOut {
     }
 
     fn dirty_grew(&self) {}
+
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
+    }
 }
 
 /// A region with one peer, and the means to give it nodes.
@@ -153,7 +159,8 @@ impl Deployment {
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
         };
         let reservations = Arc::clone(&self.reservations) as Arc<dyn ReplicaReservations>;
-        Node { service: Service::new(config, Arc::clone(&region), Arc::clone(&self.barrier), cache, reservations), region }
+        let service = Service::new(config, Arc::clone(&region), Arc::clone(&self.barrier), cache, reservations);
+        Node { service, region, revoked: RevocationFlag::default() }
     }
 }
 
@@ -161,6 +168,8 @@ impl Deployment {
 pub(crate) struct Node {
     pub(crate) service: Service<Scripted>,
     pub(crate) region: Arc<Scripted>,
+    /// Of the certificate of all callers.
+    pub(crate) revoked: RevocationFlag,
 }
 
 impl Node {
@@ -178,7 +187,8 @@ impl Node {
         invocation: Option<(&str, u8)>,
     ) -> Result<Value, ApiError> {
         let invocation = invocation.map(|(id, hash)| Invocation { id: id.to_owned(), body_sha256: [hash; 32] });
-        let context = Context { principal, request_id: Uuid::new_v4(), invocation, source_ip: None };
+        let revoked = self.revoked.clone();
+        let context = Context { principal, revoked, request_id: Uuid::new_v4(), invocation, source_ip: None };
         let request = Request::parse(operation, body.to_string().as_bytes())?;
         let response = ready(self.service.call(context, request))?;
         assert_eq!(response.operation(), operation);
@@ -238,6 +248,7 @@ pub(crate) struct Scripted {
     pub(crate) gates: AtomicUsize,
     /// How often the tables were looked at.
     pub(crate) reads: AtomicUsize,
+    during_read: Mutex<VecDeque<Hook>>,
     before_propose: Mutex<VecDeque<Hook>>,
     after_tables: Mutex<VecDeque<Hook>>,
     /// What the next proposal fails with, and whether it is applied nevertheless.
@@ -253,11 +264,17 @@ impl Scripted {
             cut_off: AtomicBool::default(),
             gates: AtomicUsize::default(),
             reads: AtomicUsize::default(),
+            during_read: Mutex::default(),
             before_propose: Mutex::default(),
             after_tables: Mutex::default(),
             fail_propose: Mutex::default(),
             refuse_propose: Mutex::default(),
         }
+    }
+
+    /// Runs `hook` while the next request waits at the gate.
+    pub(crate) fn during_read(&self, hook: impl FnOnce() + Send + 'static) {
+        self.during_read.lock().push_back(Box::new(hook));
     }
 
     /// Runs `hook` after the next look at the tables, before anything is done with what was seen.
@@ -276,6 +293,10 @@ impl Region for Scripted {
 
     async fn read(&self) -> Result<(), Unavailable> {
         self.gates.fetch_add(1, Ordering::SeqCst);
+        let hook = self.during_read.lock().pop_front();
+        if let Some(hook) = hook {
+            hook();
+        }
         if self.cut_off.load(Ordering::SeqCst) { Err(Unavailable) } else { Ok(()) }
     }
 

@@ -22,7 +22,6 @@ impl<R: consensus::Region> Service<R> {
         written: Operation,
         command: impl Fn(Once) -> Result<CommandBody, ApiError>,
     ) -> Result<Outcome, ApiError> {
-        self.gate(operation).await?;
         let once = self.once(context, written);
         for _ in 0..AUTHORISATIONS_MAX {
             if let Some(outcome) = self.recall(&once)? {

@@ -76,6 +76,42 @@ pub struct ProbePeer {
     pub region: Region,
 }
 
+/// The newest revocation list of a CA, as the region enforces it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crl {
+    /// The CA: SHA-256 over its subject and public key.
+    pub ca: String,
+    /// The CA's name.
+    pub issuer: String,
+    /// The CRL number, decimal.
+    pub number: String,
+    /// How many certificates it revokes.
+    pub revoked: u64,
+    /// When the CA made it, milliseconds since the Unix epoch.
+    pub this_update_millis: u64,
+    /// When the next one is due. A list that is past it is enforced all the same.
+    pub next_update_millis: u64,
+    /// When it was published to this region.
+    pub published_at_millis: u64,
+}
+
+/// Publishes a revocation list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublishCrl {
+    /// The list, PEM or DER of at most [`claviger_types::limits::CRL_BYTES_MAX`], in base64.
+    pub crl: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishCrlResult {
+    /// The list that is enforced now.
+    pub crl: Crl,
+    /// False when the region held this very list already.
+    pub changed: bool,
+}
+
 /// How the node that answers sees its region.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Status {

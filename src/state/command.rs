@@ -91,6 +91,8 @@ pub enum CommandBody {
     UntagResource(UntagResource),
     /// UpdateKeyDescription.
     UpdateKeyDescription(UpdateKeyDescription),
+    /// `claviger crl publish`.
+    PublishCrl(Box<PublishCrl>),
 }
 
 /// Makes a command of one invocation happen once.
@@ -330,4 +332,20 @@ pub struct ReceiveStatuses {
     pub from: Author,
     /// One a key.
     pub statuses: Vec<StatusRecord>,
+}
+
+/// A CA's certificate revocation list. Its proposer has checked the CA's signature and read these facts from the DER: this
+/// crate parses no certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishCrl {
+    /// SHA-256 over the CA's subject and public key, DER.
+    pub ca: [u8; 32],
+    /// The CRL number (RFC 5280 section 5.2.3), big-endian.
+    pub number: [u8; 20],
+    /// When the CA made the list.
+    pub this_update: Timestamp,
+    /// When the CA promises the next one.
+    pub next_update: Timestamp,
+    /// The list, at most [`claviger_types::limits::CRL_BYTES_MAX`].
+    pub der: Vec<u8>,
 }

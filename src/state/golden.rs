@@ -20,11 +20,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AccountScope, AddPeer, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, DirtyRecord, DocumentRefusal, Expected,
-    FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, ReceiveDocuments,
-    ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode,
-    ReplicateKey, ReservationRecord, Reserve, Response, SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias,
-    UpdateKeyDescription,
+    AccountScope, AddPeer, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias, DirtyRecord, DocumentRefusal,
+    Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, PublishCrl,
+    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional,
+    RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, SealedMaterial, SetKeyEnabled, TagResource, UntagResource,
+    UpdateAlias, UpdateKeyDescription,
 };
 
 fn directory() -> PathBuf {
@@ -245,11 +245,18 @@ fn bodies() -> Vec<CommandBody> {
             key: expected(),
             description: "für Tests".to_owned(),
         }),
+        CommandBody::PublishCrl(Box::new(PublishCrl {
+            ca: [0x88; 32],
+            number: [0x99; 20],
+            this_update: Timestamp::from_millis(1_700_000_000_000),
+            next_update: Timestamp::from_millis(1_700_000_600_000),
+            der: vec![0x30, 0],
+        })),
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "found-region",
     "tick",
     "register-node",
@@ -268,6 +275,7 @@ const COMMANDS: [&str; 18] = [
     "tag-resource",
     "untag-resource",
     "update-key-description",
+    "publish-crl",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -290,6 +298,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::TagResource(_) => 15,
         CommandBody::UntagResource(_) => 16,
         CommandBody::UpdateKeyDescription(_) => 17,
+        CommandBody::PublishCrl(_) => 18,
     }
 }
 
@@ -360,6 +369,17 @@ fn records() {
             revision: 12,
         },
     );
+    record(
+        "crl",
+        &CrlRecord {
+            ca: [0x88; 32],
+            number: [0x99; 20],
+            this_update: Timestamp::from_millis(1_700_000_000_000),
+            next_update: Timestamp::from_millis(1_700_000_600_000),
+            published_at: Timestamp::from_millis(1_700_000_000_008),
+            der: vec![0x30, 0],
+        },
+    );
     let registered_at = Timestamp::from_millis(1_700_000_000_006);
     record("node", &NodeRecord { instance: NodeInstance::from_bytes([0x77; 16]), registered_at });
     let outcome = Err(Refusal::InvalidState(KeyState::Creating));
@@ -411,8 +431,15 @@ fn outcomes() {
     .map(Err)
     .into();
     refusals.push(Err(Refusal::BadPeer("why".to_owned())));
-    let later =
-        [Refusal::OtherReservation, Refusal::AliasNotFound, Refusal::TooManyAliases, Refusal::AliasOfAnotherKind, Refusal::TooManyTags];
+    let later = [
+        Refusal::OtherReservation,
+        Refusal::AliasNotFound,
+        Refusal::TooManyAliases,
+        Refusal::AliasOfAnotherKind,
+        Refusal::TooManyTags,
+        Refusal::CrlNotNewer,
+        Refusal::BadCrl("why".to_owned()),
+    ];
     refusals.extend(later.map(Err));
     golden("outcomes-refusals", 1, &refusals);
     let operations = [

@@ -25,16 +25,16 @@ mod tables;
 pub use apply::apply;
 pub use claviger_protocol as protocol;
 pub use command::{
-    AddPeer, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, Once, ReceiveDocuments, ReceiveStatuses,
-    ReceivedDocument, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias,
-    UpdateKeyDescription,
+    AddPeer, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, Once, PublishCrl, ReceiveDocuments,
+    ReceiveStatuses, ReceivedDocument, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, TagResource, UntagResource,
+    UpdateAlias, UpdateKeyDescription,
 };
 pub use error::StateError;
 pub use memory::MemoryTables;
 pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
-    AccountScope, AliasRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord,
-    RegionPublicKeys, RegionRecord, Regional, ReservationRecord,
+    AccountScope, AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record,
+    RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord,
 };
 pub use tables::{Table, Tables, Visit};

@@ -158,6 +158,12 @@ pub enum Refusal {
     /// The key would have more tags than it may have.
     #[error("the key would have more tags than it may have")]
     TooManyTags,
+    /// The region holds a list of this CA that is as new or newer, and another.
+    #[error("the region holds a revocation list of this CA that is as new or newer")]
+    CrlNotNewer,
+    /// The list is too large, or there are lists of too many CAs.
+    #[error("the revocation list is not acceptable: {0}")]
+    BadCrl(String),
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.
@@ -169,6 +175,8 @@ pub struct Effects {
     pub aliases: Vec<AliasId>,
     /// Whether the shipper has new work.
     pub dirty: bool,
+    /// Whether a revocation list has changed.
+    pub crls: bool,
 }
 
 impl Effects {
@@ -177,6 +185,7 @@ impl Effects {
         self.keys.extend(later.keys);
         self.aliases.extend(later.aliases);
         self.dirty |= later.dirty;
+        self.crls |= later.crls;
     }
 }
 

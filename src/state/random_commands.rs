@@ -9,8 +9,8 @@ use claviger_state::protocol::{
 };
 use claviger_state::{
     AccountScope, AddPeer, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord, Once, Operation,
-    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve,
-    SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, read,
+    PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey,
+    Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, read,
 };
 use claviger_types::{
     AccountId, AliasName, AliasRow, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed,
@@ -108,6 +108,7 @@ enum Kind {
     Tag { key: u8, tags: u8, stale: bool, invocation: u8 },
     Untag { key: u8, tags: u8, invocation: u8 },
     Describe { key: u8, text: u8, stale: bool, invocation: u8 },
+    PublishCrl { ca: u8, number: u8, this_update: u8, contents: u8 },
 }
 
 #[derive(Clone, Debug)]
@@ -206,6 +207,8 @@ fn kind() -> impl Strategy<Value = Kind> {
         2 => (key.clone(), 0_u8..60, invocation.clone()).prop_map(|(key, tags, invocation)| Kind::Untag { key, tags, invocation }),
         2 => (key, 0_u8..3, rarely(), invocation)
             .prop_map(|(key, text, stale, invocation)| Kind::Describe { key, text, stale, invocation }),
+        5 => (0_u8..3, 0_u8..5, 0_u8..3, 0_u8..2)
+            .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
     ]
 }
 
@@ -329,6 +332,13 @@ impl Kind {
                 key: expected(tables, *key, *stale),
                 description: format!("description {text}"),
             }),
+            Self::PublishCrl { ca, number, this_update, contents } => CommandBody::PublishCrl(Box::new(PublishCrl {
+                ca: [*ca; 32],
+                number: [*number; 20],
+                this_update: Timestamp::from_millis((*this_update).into()),
+                next_update: Timestamp::from_millis(9),
+                der: vec![*contents, *number],
+            })),
         }
     }
 }

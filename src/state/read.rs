@@ -10,8 +10,8 @@ use claviger_types::encoding;
 use claviger_types::{AccountId, AliasName, AliasRow, KeyId, MaterialId, NodeId, Region, Timestamp};
 
 use crate::{
-    AliasRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord, RegionRecord,
-    ReservationRecord, StateError, Table, Tables,
+    AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord,
+    RegionRecord, ReservationRecord, StateError, Table, Tables,
 };
 
 /// Row of the log time in `Meta`.
@@ -355,6 +355,19 @@ pub fn reservations(
 /// When the record cannot be read.
 pub fn node(tables: &(impl Tables + ?Sized), id: NodeId) -> Result<Option<NodeRecord>, StateError> {
     record(tables, &id.to_be_bytes())
+}
+
+/// The newest revocation list of every CA that has published one.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn crls(tables: &(impl Tables + ?Sized)) -> Result<Vec<CrlRecord>, StateError> {
+    let mut crls = Vec::new();
+    scan_prefix(tables, Table::Crls, &[], &[], |row, bytes| {
+        crls.push(decode(row, bytes)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(crls)
 }
 
 pub(crate) fn count(tables: &(impl Tables + ?Sized), name: &str) -> Result<u64, StateError> {

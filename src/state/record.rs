@@ -232,3 +232,21 @@ pub struct NodeRecord {
     pub registered_at: Timestamp,
 }
 record!(NodeRecord, Nodes, 1);
+
+/// The newest revocation list of one CA. One that has expired stays: what it revokes stays revoked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CrlRecord {
+    /// SHA-256 over the CA's subject and public key, DER: the record's row.
+    pub ca: [u8; 32],
+    /// The CRL number (RFC 5280 section 5.2.3), big-endian.
+    pub number: [u8; 20],
+    /// When the CA made the list.
+    pub this_update: Timestamp,
+    /// When the CA promises the next one.
+    pub next_update: Timestamp,
+    /// When it was published, in log time.
+    pub published_at: Timestamp,
+    /// The list.
+    pub der: Vec<u8>,
+}
+record!(CrlRecord, Crls, 1);

@@ -53,6 +53,8 @@ tables! {
     Aliases = "aliases",
     /// Key id row, alias name -> nothing.
     AliasesByKey = "aliases-by-key",
+    /// CA (32 bytes) -> `CrlRecord`.
+    Crls = "crls",
 }
 
 /// Called with each row and its record until it breaks.

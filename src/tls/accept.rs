@@ -10,18 +10,18 @@ use std::time::Duration;
 
 use axum::Router;
 use claviger_types::Identity;
+use rustls::CertificateError;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 use tracing::{debug, info, warn};
 
 use crate::connection::{Protocol, drive, stopped};
-use crate::identity::{IdentityError, Peer};
+use crate::identity::Peer;
 use crate::listener::Listener;
 use crate::provider::ALPN_H2;
-use crate::server::{Admission, ServerTls};
+use crate::server::{Admission, NotAdmitted, ServerTls};
 
 /// How long the loop waits after accept failed for want of something (file descriptors, memory).
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -47,7 +47,8 @@ pub struct AcceptLimits {
     pub ping_interval: Duration,
     /// HTTP/2: how long it may take to say so.
     pub ping_timeout: Duration,
-    /// At shutdown, and when the client's certificate has expired: how long requests in flight may take to finish.
+    /// At shutdown, and when the client's certificate has expired: how long requests in flight may take to finish. When the
+    /// certificate is revoked they have two seconds.
     pub drain_timeout: Duration,
 }
 
@@ -75,21 +76,27 @@ pub async fn serve<L: Listener>(listener: L, tls: Arc<ServerTls>, limits: Accept
     accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
         let (tls, router, mut shutdown) = (Arc::clone(&tls), router.clone(), shutdown.clone());
         async move {
-            let handshake = tokio::time::timeout(limits.handshake_timeout, TlsAcceptor::from(tls.config()).accept(stream));
+            let current = tls.current();
+            let acceptor = TlsAcceptor::from(Arc::clone(&current.config));
+            let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
             let finished = tokio::select! {
                 finished = handshake => finished,
                 () = stopped(&mut shutdown) => return,
             };
             let outcome = match finished {
-                Ok(Ok(stream)) => identify(&tls, &stream, address).map(|peer| (stream, peer)).map_err(|e| Refusal::Identity(Box::new(e))),
+                Ok(Ok(stream)) => match tls.admit(&current, stream.get_ref().1.peer_certificates()) {
+                    Ok(admitted) => Ok((stream, admitted)),
+                    Err(e) => Err(Refusal::NotAdmitted(Box::new(e))),
+                },
                 Ok(Err(e)) => Err(Refusal::Handshake(e)),
                 Err(_) => Err(Refusal::Slow),
             };
             match outcome {
-                Ok((stream, peer)) => {
+                Ok((stream, (identity, certificate, live))) => {
                     let http2 = stream.get_ref().1.alpn_protocol() == Some(ALPN_H2);
                     let protocol = if http2 { Protocol::Http2 } else { Protocol::Http1 };
-                    drive(stream, protocol, Some(peer), limits, router, shutdown).await;
+                    let peer = Peer::with_flag(identity, address, Some(certificate), live.flag().clone());
+                    drive(stream, protocol, Some(peer), Some(live), limits, router, shutdown).await;
                 }
                 Err(refusal) => {
                     metrics::counter!("claviger_tls_refused_total", "listener" => name, "reason" => refusal.reason()).increment(1);
@@ -113,7 +120,7 @@ pub async fn serve_plain<L: Listener>(
 ) {
     accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
         let peer = peer.clone().map(|identity| Peer::new(identity, address, None));
-        drive(stream, Protocol::Http1, peer, limits, router.clone(), shutdown.clone())
+        drive(stream, Protocol::Http1, peer, None, limits, router.clone(), shutdown.clone())
     })
     .await;
 }
@@ -135,7 +142,7 @@ pub async fn serve_known<L: Listener>(
         let (router, shutdown) = (router.clone(), shutdown.clone());
         async move {
             if peer.is_some() {
-                drive(stream, protocol, peer, limits, router, shutdown).await;
+                drive(stream, protocol, peer, None, limits, router, shutdown).await;
             }
         }
     })
@@ -149,23 +156,24 @@ enum Refusal {
     Handshake(io::Error),
     #[error("TLS handshake too slow")]
     Slow,
-    #[error("certificate: {0}")]
-    Identity(Box<IdentityError>),
+    #[error(transparent)]
+    NotAdmitted(Box<NotAdmitted>),
 }
 
 impl Refusal {
-    const fn reason(&self) -> &'static str {
+    fn reason(&self) -> &'static str {
+        const REVOKED: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::Revoked);
         match self {
+            Self::Handshake(e) if e.get_ref().and_then(|e| e.downcast_ref()) == Some(&REVOKED) => "revoked",
             Self::Handshake(_) => "handshake",
             Self::Slow => "slow",
-            Self::Identity(_) => "identity",
+            Self::NotAdmitted(e) => match **e {
+                NotAdmitted::Identity(_) => "identity",
+                NotAdmitted::Certificate(rustls::Error::InvalidCertificate(CertificateError::Revoked)) => "revoked",
+                NotAdmitted::Certificate(_) => "handshake",
+            },
         }
     }
-}
-
-fn identify<S>(tls: &ServerTls, stream: &TlsStream<S>, address: Option<SocketAddr>) -> Result<Peer, IdentityError> {
-    let (identity, certificate) = tls.identify(stream.get_ref().1.peer_certificates())?;
-    Ok(Peer::new(identity, address, Some(certificate)))
 }
 
 async fn accept_loop<L, F, W>(mut listener: L, name: &'static str, limits: AcceptLimits, mut shutdown: watch::Receiver<bool>, work: F)

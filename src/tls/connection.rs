@@ -1,4 +1,4 @@
-//! One connection from its first byte of HTTP to its end: serve, watch for idleness and expiry, drain, cut.
+//! One connection from its first byte of HTTP to its end: serve, watch for idleness, expiry and revocation, drain, cut.
 //!
 //! hyper's own header timeout is not used: it takes an idle keep-alive connection for a slow one, and HTTP/2 has none.
 //! Instead one watchdog per connection asks whether requests begin: the first within the header timeout, each further one
@@ -6,6 +6,8 @@
 //!
 //! A certificate is good for requests that begin before it expires. Then the connection drains as at shutdown; a request
 //! that comes all the same, as an HTTP/2 client may send it past our GOAWAY, is answered 421 without being looked at.
+//! A certificate that is revoked, or whose CA is not trusted any more, ends its connection in the same way, with less time
+//! for what is in flight; further requests are answered 403.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -29,6 +31,7 @@ use tower::Service;
 
 use crate::accept::AcceptLimits;
 use crate::identity::{Certificate, Peer};
+use crate::live::LiveConnection;
 use crate::paced_body::PacedBody;
 
 /// Receive window of one HTTP/2 stream: the largest API body in one flight.
@@ -37,7 +40,7 @@ const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// Read buffer of one HTTP/1.1 connection; hyper's minimum is 8 KiB.
 const HTTP1_BUFFER_BYTES: usize = 64 * 1024;
-/// How long an idle connection may take to end by itself once it was told to.
+/// How long a connection that is idle, or whose certificate is revoked, may take to end by itself once it was told to.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
 
 /// The protocol of a connection, decided by ALPN and never by guessing from its first bytes.
@@ -52,27 +55,28 @@ pub(crate) async fn drive<S>(
     stream: S,
     protocol: Protocol,
     peer: Option<Peer>,
+    live: Option<LiveConnection>,
     limits: AcceptLimits,
     router: Router,
     shutdown: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let certificate = peer.as_ref().and_then(|peer| peer.certificate);
+    let standing = Arc::new(Standing { certificate: peer.as_ref().and_then(|peer| peer.certificate), live });
     let activity = Arc::new(Activity::new());
     let service = service_fn({
-        let activity = Arc::clone(&activity);
+        let (activity, standing) = (Arc::clone(&activity), Arc::clone(&standing));
         move |request: Request<Incoming>| {
             let in_flight = InFlight::begin(Arc::clone(&activity));
             let mut request = request.map(|body| PacedBody::new(body, limits.body_patience));
             if let Some(peer) = &peer {
                 request.extensions_mut().insert(peer.clone());
             }
-            let answer = good(certificate).then(|| router.clone().call(request));
+            let answer = standing.check().map(|()| router.clone().call(request));
             async move {
                 let answer: Result<_, Infallible> = match answer {
-                    Some(answer) => answer.await,
-                    None => Ok(StatusCode::MISDIRECTED_REQUEST.into_response()),
+                    Ok(answer) => answer.await,
+                    Err(refusal) => Ok(refusal.into_response()),
                 };
                 drop(in_flight);
                 answer
@@ -85,7 +89,7 @@ pub(crate) async fn drive<S>(
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(HTTP1_BUFFER_BYTES);
             builder.max_header_size(limits.header_bytes_max as usize);
-            watch_over(builder.serve_connection(io, service), &activity, certificate, &limits, shutdown).await;
+            watch_over(builder.serve_connection(io, service), &activity, &standing, &limits, shutdown).await;
         }
         Protocol::Http2 => {
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -97,27 +101,48 @@ pub(crate) async fn drive<S>(
                 .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
                 .keep_alive_interval(limits.ping_interval)
                 .keep_alive_timeout(limits.ping_timeout);
-            watch_over(builder.serve_connection(io, service), &activity, certificate, &limits, shutdown).await;
+            watch_over(builder.serve_connection(io, service), &activity, &standing, &limits, shutdown).await;
         }
     }
 }
 
-/// Whether a request may begin. There is nothing to expire where there is no certificate.
-fn good(certificate: Option<Certificate>) -> bool {
-    certificate.is_none_or(|certificate| certificate.time_left().is_some())
+/// Whether requests may begin on a connection. There is nothing to expire or revoke where there is no certificate.
+struct Standing {
+    certificate: Option<Certificate>,
+    live: Option<LiveConnection>,
 }
 
-async fn expired(certificate: Option<Certificate>) {
-    match certificate {
-        Some(certificate) => certificate.expired().await,
-        None => std::future::pending().await,
+impl Standing {
+    /// Refuses a request by a certificate that is not good any more.
+    fn check(&self) -> Result<(), StatusCode> {
+        if self.live.as_ref().is_some_and(|live| live.flag().is_set()) {
+            return Err(StatusCode::FORBIDDEN);
+        }
+        if self.certificate.is_some_and(|certificate| certificate.time_left().is_none()) {
+            return Err(StatusCode::MISDIRECTED_REQUEST);
+        }
+        Ok(())
+    }
+
+    async fn expired(&self) {
+        match self.certificate {
+            Some(certificate) => certificate.expired().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn revoked(&self) {
+        match &self.live {
+            Some(live) => live.ended().await,
+            None => std::future::pending().await,
+        }
     }
 }
 
 async fn watch_over<C: GracefulConnection>(
     connection: C,
     activity: &Activity,
-    certificate: Option<Certificate>,
+    standing: &Standing,
     limits: &AcceptLimits,
     mut shutdown: watch::Receiver<bool>,
 ) where
@@ -129,7 +154,8 @@ async fn watch_over<C: GracefulConnection>(
             // An end is an end, whether the client hung up, broke the protocol or was told to go.
             _ = connection.as_mut() => return,
             () = stopped(&mut shutdown) => break Instant::now() + limits.drain_timeout,
-            () = expired(certificate) => break Instant::now() + limits.drain_timeout,
+            () = standing.expired() => break Instant::now() + limits.drain_timeout,
+            () = standing.revoked() => break Instant::now() + CLOSE_GRACE,
             () = tokio::time::sleep_until(activity.deadline(limits)) => match activity.state(limits) {
                 State::Alive => {}
                 State::NeverBegan => return,

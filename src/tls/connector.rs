@@ -1,8 +1,6 @@
 //! How a [`crate::PeerClient`] reaches a node: TCP and mutual TLS, or what a simulation puts in their place. Either way the
 //! connector answers for who is at the other end.
 
-use std::sync::Arc;
-
 use claviger_types::{Identity, TrustDomain};
 use futures::future::{BoxFuture, FutureExt};
 use hyper::client::conn::http2::{self, SendRequest};
@@ -17,6 +15,7 @@ use tokio_rustls::client::TlsStream;
 use crate::client::ClientTls;
 use crate::error::ConnectError;
 use crate::identity::{Certificate, IdentityError, certificate_identity};
+use crate::live::LiveConnection;
 use crate::pool::RequestBody;
 use crate::provider::ALPN_H2;
 
@@ -41,6 +40,8 @@ pub struct Connected {
     pub(crate) sender: SendRequest<RequestBody>,
     pub(crate) peer: Identity,
     pub(crate) certificate: Option<Certificate>,
+    /// Present where a certificate can be revoked.
+    pub(crate) live: Option<LiveConnection>,
 }
 
 impl Connected {
@@ -68,7 +69,7 @@ impl Connected {
                 tracing::debug!(%error, "a peer connection ended");
             }
         });
-        Ok(Self { sender, peer, certificate })
+        Ok(Self { sender, peer, certificate, live: None })
     }
 }
 
@@ -88,10 +89,12 @@ impl Connector for OverTls {
             if session.alpn_protocol() != Some(ALPN_H2) {
                 return Err(ConnectError::Protocol("HTTP/2"));
             }
-            let leaf = session.peer_certificates().and_then(<[_]>::first).ok_or(ConnectError::Identity(IdentityError::NoUri))?;
+            let chain = session.peer_certificates().unwrap_or_default();
+            let leaf = chain.first().ok_or(ConnectError::Identity(IdentityError::NoUri))?;
+            let live = tls.admit(chain).map_err(|e| ConnectError::Handshake(std::io::Error::other(e)))?;
             let peer = certificate_identity(leaf, &domain).map_err(ConnectError::Identity)?;
             let certificate = Certificate::of(leaf).map_err(ConnectError::Identity)?;
-            Connected::over(stream, peer, Some(certificate)).await
+            Ok(Connected { live: Some(live), ..Connected::over(stream, peer, Some(certificate)).await? })
         }
         .boxed()
     }
@@ -102,5 +105,5 @@ pub(crate) async fn connect_tls(tls: &ClientTls, name: ServerName<'static>, port
     let host = name.to_str().into_owned();
     let tcp = TcpStream::connect((host.as_str(), port)).await.map_err(ConnectError::Tcp)?;
     tcp.set_nodelay(true).map_err(ConnectError::Tcp)?;
-    TlsConnector::from(Arc::clone(&tls.config)).connect(name, tcp).await.map_err(ConnectError::Handshake)
+    TlsConnector::from(tls.config()).connect(name, tcp).await.map_err(ConnectError::Handshake)
 }

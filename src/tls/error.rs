@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_types::limits::CRL_BYTES_MAX;
 use http::StatusCode;
 
 use crate::identity::IdentityError;
@@ -82,6 +83,32 @@ pub enum TlsError {
     /// rustls refuses the combination; not caused by any one file.
     #[error("TLS configuration")]
     Config(#[source] rustls::Error),
+}
+
+/// Why a certificate revocation list is not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CrlError {
+    /// Neither PEM nor DER of a list.
+    #[error("it is not a certificate revocation list, in PEM or DER")]
+    Malformed,
+    /// More bytes than a list may have.
+    #[error("it is larger than {CRL_BYTES_MAX} bytes; let its CA leave out certificates that have expired")]
+    TooLarge,
+    /// A part that every list must have (RFC 5280 section 5.1) is missing.
+    #[error("it has no {0}; make it with one")]
+    Missing(&'static str),
+    /// It, or one of its entries, does not speak for all certificates of its CA and for them alone.
+    #[error("it is not a complete list of its CA's own certificates (extension {0}); publish a complete list without a scope")]
+    Partial(String),
+    /// Nobody who is trusted here signed it.
+    #[error("no CA that this node trusts signed it: its issuer says {0}")]
+    UnknownSigner(String),
+    /// The CA's own certificate does not allow it to sign lists.
+    #[error("its CA may not sign revocation lists: the CA's certificate has a key usage without cRLSign")]
+    MayNotSign,
+    /// rustls cannot use it.
+    #[error("it cannot be used")]
+    Refused(#[source] rustls::server::VerifierBuilderError),
 }
 
 /// Why no connection could be made. Nothing was sent.

@@ -58,14 +58,21 @@ impl IdentityFiles {
     }
 }
 
+/// The CAs of a CA file.
+pub(crate) struct Anchors {
+    pub(crate) roots: Arc<RootCertStore>,
+    pub(crate) certificates: Vec<CertificateDer<'static>>,
+}
+
 /// Reads the trust anchors of a CA file.
-pub(crate) fn read_anchors(path: &Path) -> Result<Arc<RootCertStore>, TlsError> {
+pub(crate) fn read_anchors(path: &Path) -> Result<Anchors, TlsError> {
     const WHAT: &str = "CA certificate";
-    let mut anchors = RootCertStore::empty();
-    for certificate in read_certificates(WHAT, path)? {
-        anchors.add(certificate).map_err(|source| TlsError::Unusable { what: WHAT, path: path.to_owned(), source })?;
+    let certificates = read_certificates(WHAT, path)?;
+    let mut roots = RootCertStore::empty();
+    for certificate in &certificates {
+        roots.add(certificate.clone()).map_err(|source| TlsError::Unusable { what: WHAT, path: path.to_owned(), source })?;
     }
-    Ok(Arc::new(anchors))
+    Ok(Anchors { roots: Arc::new(roots), certificates })
 }
 
 const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----";

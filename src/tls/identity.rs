@@ -9,7 +9,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_types::{Clock, Identity, ParseError, SystemClock, Timestamp, TrustDomain};
+use claviger_types::{Clock, Identity, ParseError, RevocationFlag, SystemClock, Timestamp, TrustDomain};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// How late it may be noticed that the system's clock was set: timers do not follow it.
@@ -140,11 +140,11 @@ impl Certificate {
 }
 
 /// Who is at the other end of a connection: an extension of every request that the accept loop serves. Cheap to clone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Peer(Arc<PeerFacts>);
 
 /// The contents of a [`Peer`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct PeerFacts {
     /// Who the certificate says it is, or who the listener takes it for (a Unix socket).
     pub identity: Identity,
@@ -152,12 +152,19 @@ pub struct PeerFacts {
     pub address: Option<SocketAddr>,
     /// Its leaf certificate; none where there is no TLS.
     pub certificate: Option<Certificate>,
+    /// Set once that certificate is not honoured any more. A request that began before asks again, after the read gate.
+    pub revoked: RevocationFlag,
 }
 
 impl Peer {
-    /// Puts the facts together.
+    /// Puts the facts together, for a connection whose certificate, if it has one, is honoured for ever.
     pub fn new(identity: Identity, address: Option<SocketAddr>, certificate: Option<Certificate>) -> Self {
-        Self(Arc::new(PeerFacts { identity, address, certificate }))
+        Self::with_flag(identity, address, certificate, RevocationFlag::default())
+    }
+
+    /// Puts the facts together.
+    pub fn with_flag(identity: Identity, address: Option<SocketAddr>, certificate: Option<Certificate>, revoked: RevocationFlag) -> Self {
+        Self(Arc::new(PeerFacts { identity, address, certificate, revoked }))
     }
 }
 

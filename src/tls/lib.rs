@@ -5,6 +5,9 @@
 //! alert and no request of its is ever read. TLS 1.3 only, X25519MLKEM768 preferred, and no session resumption: a
 //! resumed session skips the certificate verifier, so every connection is verified in full and clients pool connections.
 //!
+//! Certificates and CAs are loaded again when their files change ([`keep_loaded`]); a revoked certificate is refused on new
+//! connections and its live ones end ([`ServerTls::revoke`]). Where revocation lists come from is others' business.
+//!
 //! This crate knows no operation of Claviger. What a peer may *do* is decided by whoever reads the [`Peer`] that the
 //! accept loop puts into each request's extensions.
 
@@ -13,14 +16,17 @@ mod api_client;
 mod client;
 mod connection;
 mod connector;
+mod crl;
 mod error;
 mod files;
 mod identity;
 mod listener;
+mod live;
 mod paced_body;
 mod peer_client;
 mod pool;
 mod provider;
+mod reload;
 mod server;
 #[cfg(test)]
 mod testing;
@@ -32,15 +38,21 @@ mod tests_expiry;
 mod tests_limits;
 #[cfg(test)]
 mod tests_peer_client;
+#[cfg(test)]
+mod tests_reload;
+#[cfg(test)]
+mod tests_revocation;
 mod verify;
 
 pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};
 pub use client::ClientTls;
 pub use connector::{Connected, Connector};
-pub use error::{ApiClientError, ClientError, ConnectError, TlsError};
+pub use crl::{CaId, Crl, RevokedCertificates};
+pub use error::{ApiClientError, ClientError, ConnectError, CrlError, TlsError};
 pub use files::IdentityFiles;
 pub use identity::{Certificate, Fingerprint, IdentityError, Peer, PeerFacts, certificate_identity};
 pub use listener::{Listener, bind_unix};
 pub use peer_client::{Expect, PeerClient, Response, StreamingBody, streaming_body};
+pub use reload::{Reloadable, Stamps, keep_loaded};
 pub use server::{Admission, ServerTls};

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use crate::connector::{Connected, Connector};
 use crate::error::ConnectError;
 use crate::identity::Certificate;
+use crate::live::LiveConnection;
 
 /// What a request body may be: known bytes or a stream.
 pub(crate) type RequestBody = UnsyncBoxBody<Bytes, Box<dyn std::error::Error + Send + Sync>>;
@@ -35,18 +36,20 @@ pub(crate) struct Connection {
     pub(crate) sender: SendRequest<RequestBody>,
     pub(crate) peer: Identity,
     certificate: Option<Certificate>,
+    live: Option<LiveConnection>,
     started: Instant,
     last_answer_ms: AtomicU64,
 }
 
 impl Connection {
-    fn new(Connected { sender, peer, certificate }: Connected) -> Self {
-        Self { sender, peer, certificate, started: Instant::now(), last_answer_ms: AtomicU64::new(0) }
+    fn new(Connected { sender, peer, certificate, live }: Connected) -> Self {
+        Self { sender, peer, certificate, live, started: Instant::now(), last_answer_ms: AtomicU64::new(0) }
     }
 
-    /// Whether another request may be sent on it. A peer is believed no longer than its certificate is good.
+    /// Whether another request may be sent on it. A peer is believed no longer than its certificate is good and honoured.
     fn is_live(&self) -> bool {
-        !self.sender.is_closed() && self.certificate.is_none_or(|certificate| certificate.time_left().is_some())
+        let is_honoured = self.live.as_ref().is_none_or(|live| !live.flag().is_set());
+        !self.sender.is_closed() && is_honoured && self.certificate.is_none_or(|certificate| certificate.time_left().is_some())
     }
 
     /// Notes that the peer has answered something.

@@ -13,9 +13,11 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 use claviger_types::TrustDomain;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationList, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, RevocationReason, RevokedCertParams, SanType,
 };
 use rustls::{ClientConfig, SupportedProtocolVersion};
+use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
@@ -24,8 +26,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::files::read_anchors;
-use crate::provider::{VERSIONS, provider};
-use crate::{AcceptLimits, Admission, ClientTls, IdentityFiles, Peer, ServerTls, serve};
+use crate::provider::{ALPN_H2, VERSIONS, provider};
+use crate::{AcceptLimits, Admission, ClientTls, Crl, IdentityFiles, Peer, RevokedCertificates, ServerTls, serve};
 
 pub(crate) const DOMAIN: &str = "test.example";
 
@@ -68,14 +70,18 @@ impl Pki {
 
     pub(crate) fn issue_with(&self, name: &str, by: By, params: &CertificateParams) -> IdentityFiles {
         let key = KeyPair::generate().unwrap();
-        let issuer = match by {
-            By::Api => &self.api,
-            By::Peer => &self.peer,
-        };
+        let issuer = self.authority(by);
         let files = IdentityFiles::new(self.path(&format!("{name}.pem")), self.path(&format!("{name}.key")));
         fs::write(&files.certificate, params.signed_by(&key, issuer).unwrap().pem()).unwrap();
         write_private(&files.key, key.serialize_pem().as_bytes());
         files
+    }
+
+    fn authority(&self, by: By) -> &Ca {
+        match by {
+            By::Api => &self.api,
+            By::Peer => &self.peer,
+        }
     }
 
     pub(crate) fn user(&self, name: &str) -> IdentityFiles {
@@ -122,6 +128,11 @@ fn parse_san(san: &str) -> SanType {
     }
 }
 
+fn serial_of(files: &IdentityFiles) -> Vec<u8> {
+    let leaf = files.load().unwrap().leaf;
+    x509_parser::parse_x509_certificate(&leaf).unwrap().1.raw_serial().to_vec()
+}
+
 /// A self-signed leaf, for what only parses.
 pub(crate) fn leaf_der(sans: &[&str]) -> Vec<u8> {
     params(sans).self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
@@ -150,16 +161,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) async fn start(tls: ServerTls, limits: AcceptLimits) -> Self {
+    pub(crate) async fn start(tls: impl Into<Arc<ServerTls>>, limits: AcceptLimits) -> Self {
         Self::start_at("127.0.0.1:0".parse().unwrap(), tls, limits).await
     }
 
-    pub(crate) async fn start_at(address: SocketAddr, tls: ServerTls, limits: AcceptLimits) -> Self {
+    pub(crate) async fn start_at(address: SocketAddr, tls: impl Into<Arc<ServerTls>>, limits: AcceptLimits) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (shutdown, stop) = watch::channel(false);
         let (gate, entered) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
-        let task = tokio::spawn(serve(listener, Arc::new(tls), limits, router(&gate, &entered), stop));
+        let task = tokio::spawn(serve(listener, tls.into(), limits, router(&gate, &entered), stop));
         Self { address, gate, entered, shutdown, task }
     }
 
@@ -175,16 +186,17 @@ impl Server {
 
 pub(crate) fn router(gate: &Arc<Notify>, entered: &Arc<Notify>) -> Router {
     let (gate, entered) = (Arc::clone(gate), Arc::clone(entered));
-    let wait = move || {
+    let wait = move |Extension(peer): Extension<Peer>| {
         let (gate, entered) = (Arc::clone(&gate), Arc::clone(&entered));
         async move {
             entered.notify_one();
             gate.notified().await;
-            "waited"
+            if peer.revoked.is_set() { "waited, and is revoked" } else { "waited" }
         }
     };
     Router::new()
         .route("/", get(|Extension(peer): Extension<Peer>| async move { format!("{:?}", peer.identity) }))
+        .route("/who", post(|Extension(peer): Extension<Peer>| async move { format!("{:?}", peer.identity) }))
         .route("/wait", get(wait.clone()).post(wait))
         .route("/from", post(|Extension(peer): Extension<Peer>| async move { peer.address.unwrap().to_string() }))
         .route("/header", post(|headers: http::HeaderMap| async move { headers["x-test"].to_str().unwrap().to_owned() }))
@@ -211,7 +223,7 @@ pub(crate) fn raw_client(ca: &Path, identity: Option<&IdentityFiles>, versions: 
     let builder = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)
         .unwrap()
-        .with_root_certificates(read_anchors(ca).unwrap());
+        .with_root_certificates(read_anchors(ca).unwrap().roots);
     match identity {
         Some(files) => builder.with_client_cert_resolver(files.load().unwrap().resolver),
         None => builder.with_no_client_auth(),
@@ -229,6 +241,70 @@ impl Pki {
     pub(crate) async fn dial_api(&self, server: &Server, identity: &IdentityFiles) -> io::Result<TlsStream<TcpStream>> {
         dial(server, raw_client(&self.path("api-ca.pem"), Some(identity), VERSIONS)).await
     }
+
+    /// An HTTP/2 connection as this identity, whose frames are the caller's: it answers no ping and hears no goodbye.
+    pub(crate) async fn dial_http2(&self, server: &Server, identity: &IdentityFiles) -> TlsStream<TcpStream> {
+        let mut config = raw_client(&self.path("api-ca.pem"), Some(identity), VERSIONS);
+        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        let mut stream = dial(server, config).await.unwrap();
+        stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        stream.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+        stream
+    }
+
+    /// The parameters of a CA's revocation list of these certificates.
+    pub(crate) fn crl_params(number: u64, revoked: &[&IdentityFiles]) -> CertificateRevocationListParams {
+        let now = OffsetDateTime::now_utc();
+        let revoked = revoked.iter().map(|files| RevokedCertParams {
+            serial_number: serial_of(files).into(),
+            revocation_time: now,
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        });
+        CertificateRevocationListParams {
+            this_update: now,
+            next_update: now + time::Duration::days(7),
+            crl_number: number.into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        }
+    }
+
+    pub(crate) fn sign_crl(&self, by: By, params: &CertificateRevocationListParams) -> CertificateRevocationList {
+        params.signed_by(self.authority(by)).unwrap()
+    }
+
+    /// What a CA's list of these certificates revokes.
+    pub(crate) fn revoked(&self, by: By, revoked: &[&IdentityFiles]) -> Arc<RevokedCertificates> {
+        let crl = Crl::parse(self.sign_crl(by, &Self::crl_params(1, revoked)).der()).unwrap();
+        Arc::new(RevokedCertificates::of(&[crl]))
+    }
+}
+
+/// An HTTP/2 frame that ends its headers and its stream.
+pub(crate) fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
+    bytes.extend([kind, if kind == HEADERS { 0x05 } else { 0 }]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+pub(crate) const HEADERS: u8 = 1;
+const SETTINGS: u8 = 4;
+pub(crate) const GOAWAY: u8 = 7;
+/// `GET https://h/`, in HPACK without its dynamic table.
+pub(crate) const REQUEST: &[u8] = &[0x82, 0x87, 0x84, 0x01, 0x01, b'h'];
+/// `:status: 200`, in HPACK.
+pub(crate) const STATUS_200: u8 = 0x88;
+
+pub(crate) async fn read_frame<S: AsyncReadExt + Unpin>(stream: &mut S) -> io::Result<(u8, Vec<u8>)> {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await?;
+    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
+    stream.read_exact(&mut payload).await?;
+    Ok((head[3], payload))
 }
 
 /// One HTTP/1.1 exchange; the text of everything that came until the answer's end.

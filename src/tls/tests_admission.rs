@@ -12,7 +12,7 @@ use crate::testing::{By, DOMAIN, Pki, Server, dial, get_http1, params, raw_clien
 use crate::{AcceptLimits, Admission, ClientTls, IdentityFiles, ServerTls, TlsError};
 
 /// The alert that a client gets. It only reads: a client that writes may find the connection reset first.
-async fn alert(pki: &Pki, server: &Server, ca: &str, identity: Option<&IdentityFiles>) -> AlertDescription {
+pub(crate) async fn alert(pki: &Pki, server: &Server, ca: &str, identity: Option<&IdentityFiles>) -> AlertDescription {
     let config = raw_client(&pki.path(ca), identity, VERSIONS);
     let outcome = within(async { dial(server, config).await?.read(&mut [0; 64]).await }).await;
     alert_of(&outcome.map(|count| panic!("not refused: {count}")).unwrap_err())
@@ -130,7 +130,7 @@ async fn the_post_quantum_group_is_preferred_and_classical_clients_still_come_in
     let config = rustls::ClientConfig::builder_with_provider(classical.into())
         .with_protocol_versions(VERSIONS)
         .unwrap()
-        .with_root_certificates(crate::files::read_anchors(&pki.path("api-ca.pem")).unwrap())
+        .with_root_certificates(crate::files::read_anchors(&pki.path("api-ca.pem")).unwrap().roots)
         .with_client_cert_resolver(alice.load().unwrap().resolver);
     let mut stream = dial(&server, config).await.unwrap();
     assert!(within(get_http1(&mut stream, "/")).await.unwrap().contains("alice"));

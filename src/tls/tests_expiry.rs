@@ -8,8 +8,9 @@ use rcgen::CertificateParams;
 use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::provider::{ALPN_H2, VERSIONS};
-use crate::testing::{By, DOMAIN, Pki, Server, closed, dial, get_http1, params, raw_client, read_answer, within};
+use crate::testing::{
+    By, DOMAIN, GOAWAY, HEADERS, Pki, REQUEST, STATUS_200, Server, closed, frame, get_http1, params, read_answer, read_frame, within,
+};
 use crate::{AcceptLimits, Admission, ClientError, ClientTls, ConnectError, Expect, PeerClient, ServerTls};
 
 /// Long enough for a handshake and a request on a busy machine.
@@ -61,31 +62,6 @@ async fn http1_finishes_what_began_and_takes_nothing_more() {
     server.stop().await;
 }
 
-/// An HTTP/2 frame that ends its headers and its stream.
-fn frame(kind: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let mut bytes = u32::try_from(payload.len()).unwrap().to_be_bytes()[1..].to_vec();
-    bytes.extend([kind, if kind == HEADERS { 0x05 } else { 0 }]);
-    bytes.extend(stream.to_be_bytes());
-    bytes.extend_from_slice(payload);
-    bytes
-}
-
-const HEADERS: u8 = 1;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-/// `GET https://h/`, in HPACK without its dynamic table.
-const REQUEST: &[u8] = &[0x82, 0x87, 0x84, 0x01, 0x01, b'h'];
-/// `:status: 200`, in HPACK.
-const STATUS_200: u8 = 0x88;
-
-async fn read_frame<S: AsyncReadExt + Unpin>(stream: &mut S) -> std::io::Result<(u8, Vec<u8>)> {
-    let mut head = [0; 9];
-    stream.read_exact(&mut head).await?;
-    let mut payload = vec![0; u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize];
-    stream.read_exact(&mut payload).await?;
-    Ok((head[3], payload))
-}
-
 /// A client that answers no ping and sends on whatever it is told, so that the server cannot finish its goodbye.
 #[tokio::test]
 async fn http2_is_told_to_go_and_a_client_that_does_not_is_not_served() {
@@ -93,11 +69,7 @@ async fn http2_is_told_to_go_and_a_client_that_does_not_is_not_served() {
     let limits = AcceptLimits { drain_timeout: Duration::from_secs(2), ..AcceptLimits::default() };
     let server = Server::start(pki.api_server(), limits).await;
     let (params, end) = brief_user();
-    let mut config = raw_client(&pki.path("api-ca.pem"), Some(&pki.issue_with("brief", By::Api, &params)), VERSIONS);
-    config.alpn_protocols = vec![ALPN_H2.to_vec()];
-    let mut stream = dial(&server, config).await.unwrap();
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-    stream.write_all(&frame(SETTINGS, 0, &[])).await.unwrap();
+    let mut stream = pki.dial_http2(&server, &pki.issue_with("brief", By::Api, &params)).await;
 
     let (mut served, mut refused, mut told) = (0, 0, false);
     let outcome: std::io::Result<()> = within(async {

@@ -1,7 +1,9 @@
 //! The two certificate verifiers: of clients on a listener, and of nodes by the peer client.
 //!
-//! Both verify the chain with webpki first and look at the identity only then. Refusals are errors of the handshake, so
-//! that the other side gets a TLS alert. Nothing here reads a request.
+//! Both verify the chain with webpki first, then look whether it is revoked, and at the identity only then. Refusals are
+//! errors of the handshake, so that the other side gets a TLS alert. Nothing here reads a request.
+//!
+//! Revocation is not left to webpki: live connections are judged by the same set (`live`), and the two must never differ.
 
 use std::sync::Arc;
 
@@ -15,15 +17,17 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherEr
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::identity::{IdentityError, certificate_identity, kind};
+use crate::live::LiveConnections;
 use crate::provider::provider;
 use crate::server::Admission;
 
-/// Verifies a client's chain, then that its identity is one that the listener admits.
+/// Verifies a client's chain, that it is not revoked, then that its identity is one that the listener admits.
 #[derive(Debug)]
 pub(crate) struct ClientVerifier {
     pub(crate) chain: Arc<dyn ClientCertVerifier>,
     pub(crate) domain: TrustDomain,
     pub(crate) admission: Admission,
+    pub(crate) live: Arc<LiveConnections>,
 }
 
 impl ClientCertVerifier for ClientVerifier {
@@ -38,6 +42,7 @@ impl ClientCertVerifier for ClientVerifier {
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
         let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
+        self.live.check([end_entity].into_iter().chain(intermediates))?;
         certificate_identity(end_entity, &self.domain).and_then(|identity| self.admission.admit(identity)).map_err(refused)?;
         Ok(verified)
     }
@@ -72,11 +77,12 @@ pub(crate) struct NodeVerifier {
     pub(crate) anchors: Arc<RootCertStore>,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
     pub(crate) domain: TrustDomain,
+    pub(crate) live: Arc<LiveConnections>,
 }
 
 impl NodeVerifier {
-    pub(crate) fn new(anchors: Arc<RootCertStore>, domain: TrustDomain) -> Self {
-        Self { anchors, algorithms: provider().signature_verification_algorithms, domain }
+    pub(crate) fn new(anchors: Arc<RootCertStore>, domain: TrustDomain, live: Arc<LiveConnections>) -> Self {
+        Self { anchors, algorithms: provider().signature_verification_algorithms, domain, live }
     }
 }
 
@@ -91,6 +97,7 @@ impl ServerCertVerifier for NodeVerifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         let certificate = ParsedCertificate::try_from(end_entity)?;
         verify_server_cert_signed_by_trust_anchor(&certificate, &self.anchors, intermediates, now, self.algorithms.all)?;
+        self.live.check([end_entity].into_iter().chain(intermediates))?;
         match certificate_identity(end_entity, &self.domain).map_err(refused)? {
             Identity::Node { .. } => Ok(ServerCertVerified::assertion()),
             other => Err(refused(IdentityError::NotAdmitted { found: kind(&other) })),

@@ -57,3 +57,8 @@ pub const RESERVATION_WINDOW: Duration = Duration::from_secs(30);
 pub const RESERVATIONS_PER_PEER_MAX: usize = 10_000;
 /// Endpoints that one peer record may list.
 pub const PEER_ENDPOINTS_MAX: usize = 16;
+/// Largest certificate revocation list, DER: some 14,000 certificates. In base64 it fits a request of the admin API, and as a
+/// log entry it does not keep a slow follower from its heartbeats.
+pub const CRL_BYTES_MAX: usize = 512 * 1024;
+/// CAs whose revocation lists a region holds. A list is never let go, so this bounds the CAs of a region's whole life.
+pub const CRLS_MAX: usize = 32;

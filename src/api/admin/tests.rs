@@ -1,12 +1,15 @@
 //! The admin API against a fake administration.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use axum::body::Body;
-use claviger_shapes::admin::{AddPeerResult, AdminError, AdminErrorCode, Identity, Peer};
-use claviger_types::Identity as Holder;
+use claviger_shapes::admin::{AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, Peer, PublishCrlResult};
+use claviger_types::{Identity as Holder, RevocationFlag};
 use http::Method;
 
 use crate::Limits;
-use crate::testing::{Answer, FakeKms, alice, peer, router, send};
+use crate::testing::{Answer, FakeAdmin, FakeKms, alice, peer, router, send};
 
 const GOOD_PROBE: &str = r#"{"endpoints":["https://10.0.0.1:9000","https://[::1]:9000"],"region":"dc-north-2"}"#;
 
@@ -45,6 +48,64 @@ async fn operators_are_served() {
     assert!(added.changed);
     assert_eq!(added.peer.endpoints, ["https://b.example:9000"]);
     assert_eq!(error_of(&ask(Method::POST, "/admin/v1/peers", &add.replace("22", "33")).await), (409, AdminErrorCode::Conflict));
+}
+
+#[tokio::test]
+async fn revocation_lists_are_listed_and_published() {
+    let listed: Vec<Crl> = serde_json::from_slice(&ask(Method::GET, "/admin/v1/crls", "").await.body).unwrap();
+    assert_eq!(listed.len(), 1);
+    let published: PublishCrlResult = serde_json::from_slice(&ask(Method::POST, "/admin/v1/crls", r#"{"crl":"7"}"#).await.body).unwrap();
+    assert!(published.changed && published.crl.number == "7");
+    assert_eq!(error_of(&ask(Method::POST, "/admin/v1/crls", r#"{"clr":"7"}"#).await), (400, AdminErrorCode::Invalid));
+}
+
+/// A largest list fits a request: base64 makes four bytes of three.
+#[test]
+fn a_revocation_list_fits_a_request() {
+    use claviger_types::limits::{API_BODY_BYTES_MAX, CRL_BYTES_MAX};
+    // A file may be PEM already, with a line feed after each 64 characters, and is encoded once more.
+    const { assert!(CRL_BYTES_MAX * 4 / 3 * 65 / 64 * 4 / 3 + 1024 < API_BODY_BYTES_MAX) };
+}
+
+/// An operator at a listener, whose certificate is not honoured once the flag is set.
+fn operator(flag: &RevocationFlag) -> claviger_tls::Peer {
+    let certificate = claviger_tls::Certificate {
+        fingerprint: claviger_tls::Fingerprint::of(b"a certificate"),
+        not_after: claviger_types::Timestamp::from_millis(u64::MAX),
+    };
+    claviger_tls::Peer::with_flag(Holder::Operator { name: "ops".into() }, None, Some(certificate), flag.clone())
+}
+
+async fn get_as(admin: &Arc<FakeAdmin>, peer: claviger_tls::Peer, path: &str) -> Answer {
+    let router = crate::router(FakeKms::new(), Arc::clone(admin), &Limits::default());
+    send(&router, http::Request::get(path).extension(peer).body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn an_operator_whose_revocation_the_node_hears_of_at_the_gate_is_refused() {
+    let (admin, flag) = (Arc::new(FakeAdmin::default()), RevocationFlag::default());
+    assert_eq!(get_as(&admin, operator(&flag), "/admin/v1/peers").await.status, 200);
+    *admin.heard.lock().unwrap() = Some(flag.clone());
+    for path in ["/admin/v1/peers", "/admin/v1/identity", "/admin/v1/crls", "/admin/v1/status", "/admin/nothing"] {
+        let answer = get_as(&admin, operator(&flag), path).await;
+        assert_eq!(error_of(&answer), (403, AdminErrorCode::Forbidden), "{path}");
+    }
+}
+
+/// What a node that is cut off cannot know it does not act on; its status is what an operator needs then.
+#[tokio::test]
+async fn without_a_leader_an_operators_certificate_is_good_for_the_status_alone() {
+    let (admin, flag) = (Arc::new(FakeAdmin::default()), RevocationFlag::default());
+    admin.cut_off.store(true, Ordering::SeqCst);
+    assert_eq!(error_of(&get_as(&admin, operator(&flag), "/admin/v1/peers").await), (503, AdminErrorCode::Unavailable));
+    // The fake's status panics: it was reached.
+    assert_eq!(error_of(&get_as(&admin, operator(&flag), "/admin/v1/status").await), (500, AdminErrorCode::Internal));
+    flag.set();
+    assert_eq!(error_of(&get_as(&admin, operator(&flag), "/admin/v1/status").await), (403, AdminErrorCode::Forbidden));
+    // The node's own socket.
+    let gates = admin.gates.load(Ordering::SeqCst);
+    assert_eq!(get_as(&admin, peer(Holder::Operator { name: "local".into() }), "/admin/v1/peers").await.status, 200);
+    assert_eq!(admin.gates.load(Ordering::SeqCst), gates);
 }
 
 #[tokio::test]

@@ -33,11 +33,11 @@ pub(crate) async fn run(args: &DemoArgs) -> anyhow::Result<()> {
     let mut deployment = Deployment::new(&dir, &args.regions, args.nodes, args.port_base)?;
     let outcome = tokio::select! {
         outcome = start_and_show(&mut deployment, args, &mut progress) => outcome,
-        () = crate::shutdown::signal() => Err(anyhow::anyhow!("interrupted before everything was shown")),
+        () = crate::shutdown::signal_or_hangup() => Err(anyhow::anyhow!("interrupted before everything was shown")),
     };
     if outcome.is_ok() && args.keep_running {
         progress.say(&contract::how_to_use(&deployment))?;
-        crate::shutdown::signal().await;
+        crate::shutdown::signal_or_hangup().await;
     }
     deployment.stop().await;
     progress.finish(outcome.is_ok())?;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use claviger_types::TrustDomain;
 use rcgen::{BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose, SerialNumber};
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::pem::Pem;
 
 use super::store::{self, Access};
@@ -15,13 +16,14 @@ use crate::PkiError;
 pub(super) struct Name {
     pub(super) certificate: &'static str,
     pub(super) key: &'static str,
+    pub(super) crl: &'static str,
     title: &'static str,
 }
 
 /// Signs api servers, principals and operators.
-pub(super) const API_CA: Name = Name { certificate: "api-ca.pem", key: "api-ca.key", title: "api CA" };
+pub(super) const API_CA: Name = Name { certificate: "api-ca.pem", key: "api-ca.key", crl: "api-crl.pem", title: "api CA" };
 /// Signs nodes.
-pub(super) const PEER_CA: Name = Name { certificate: "peer-ca.pem", key: "peer-ca.key", title: "peer CA" };
+pub(super) const PEER_CA: Name = Name { certificate: "peer-ca.pem", key: "peer-ca.key", crl: "peer-crl.pem", title: "peer CA" };
 
 /// A CA that can sign.
 pub(super) struct Authority {
@@ -30,6 +32,8 @@ pub(super) struct Authority {
     pub(super) pem: String,
     /// Its subject in DER: the issuer field of what it signed.
     pub(super) subject: Vec<u8>,
+    /// Its subject key identifier: the authority key identifier of what it signed.
+    pub(super) key_id: Vec<u8>,
 }
 
 impl Authority {
@@ -70,8 +74,13 @@ impl Authority {
             return Err(PkiError::Different { path: key_path, difference: "it does not belong to the CA certificate beside it" });
         }
         let subject = x509.subject().as_raw().to_vec();
+        let key_id = x509.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+            _ => None,
+        });
+        let key_id = key_id.ok_or_else(|| unusable(&certificate))?;
         let issuer = Issuer::from_ca_cert_pem(&pem, key).map_err(|_| unusable(&certificate))?;
-        Ok(Self { issuer, pem, subject })
+        Ok(Self { issuer, pem, subject, key_id })
     }
 }
 

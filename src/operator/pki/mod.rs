@@ -1,10 +1,12 @@
 //! A deployment's private CAs and the certificates they sign.
 //!
 //! Two CAs that never vouch for each other: `api-ca` signs what clients meet (servers' names, principals, operators),
-//! `peer-ca` signs nodes. All keys are ECDSA P-256, written with mode 0600. Nothing is ever overwritten: what is there
-//! and fits is kept and reported, what is there and differs is an error. State lives in the directory alone.
+//! `peer-ca` signs nodes. All keys are ECDSA P-256, written with mode 0600. Nothing is ever overwritten but a revocation list
+//! by the next: what is there and fits is kept and reported, what is there and differs is an error. State lives in the
+//! directory alone.
 
 mod authority;
+mod crl;
 mod issue;
 mod store;
 
@@ -16,6 +18,7 @@ use claviger_types::TrustDomain;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+pub use crl::{CRL_DAYS, Ca, Reason, Revoke, WrittenCrl, crls_to_json, renew_crls, revoke};
 pub use issue::{issue_client, issue_node, issue_operator};
 
 use crate::PkiError;
@@ -110,3 +113,5 @@ pub fn read_trust_domain(dir: &Path) -> Result<TrustDomain, PkiError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_crl;

@@ -1,4 +1,5 @@
-//! Files of a PKI: written whole or not at all, never overwritten, keys never readable by others at any moment.
+//! Files of a PKI: written whole or not at all, never overwritten unless that is asked for, keys never readable by others
+//! at any moment.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -29,22 +30,37 @@ pub(super) fn create(path: &Path, bytes: &[u8], access: Access) -> Result<bool, 
     if path.symlink_metadata().is_ok() {
         return Ok(false);
     }
+    // A link fails where a rename would overwrite.
+    match write_staged(path, bytes, access, |staged| fs::hard_link(staged, path)) {
+        Err(PkiError::File { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        written => written.map(|()| true),
+    }
+}
+
+/// Writes a file, durably, in the place of the one that is there, if any.
+pub(super) fn replace(path: &Path, bytes: &[u8], access: Access) -> Result<(), PkiError> {
+    write_staged(path, bytes, access, |staged| fs::rename(staged, path))
+}
+
+/// Waits until nobody else holds the lock of a file that exists. Dropping what is returned lets go of it.
+pub(super) fn lock(path: &Path) -> Result<File, PkiError> {
+    let file = File::open(path).map_err(failed(path, "cannot be opened"))?;
+    file.lock().map_err(failed(path, "cannot be locked"))?;
+    Ok(file)
+}
+
+/// Writes beside `path` and lets `place` move it there.
+fn write_staged(path: &Path, bytes: &[u8], access: Access, place: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), PkiError> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
         return Err(PkiError::Invalid(format!("{} is not the path of a file", path.display())));
     };
     let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
     let staged = parent.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let mode = if access == Access::Owner { 0o600 } else { 0o644 };
-    let written = write_synced(&staged, bytes, mode)
-        // A link fails where a rename would overwrite.
-        .and_then(|()| fs::hard_link(&staged, path))
-        .and_then(|()| File::open(parent)?.sync_all());
+    let written = write_synced(&staged, bytes, mode).and_then(|()| place(&staged)).and_then(|()| File::open(parent)?.sync_all());
+    // Gone already if it was moved.
     let _ = fs::remove_file(&staged);
-    match written {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-        Err(e) => Err(failed(path, "cannot be written")(e)),
-    }
+    written.map_err(failed(path, "cannot be written"))
 }
 
 fn write_synced(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {

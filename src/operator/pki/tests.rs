@@ -13,32 +13,32 @@ use x509_parser::prelude::X509Certificate;
 
 use super::*;
 
-struct Fixture {
+pub(super) struct Fixture {
     dir: TempDir,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let fixture = Self { dir: tempfile::tempdir().unwrap() };
         init(&fixture.pki(), &domain(), Validity::days(CA_DAYS)).unwrap();
         fixture
     }
 
-    fn pki(&self) -> PathBuf {
+    pub(super) fn pki(&self) -> PathBuf {
         self.dir.path().join("pki")
     }
 
-    fn out(&self, name: &str) -> PathBuf {
+    pub(super) fn out(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    fn node(&self, id: u64, sans: &[&str]) -> Result<Changes, PkiError> {
+    pub(super) fn node(&self, id: u64, sans: &[&str]) -> Result<Changes, PkiError> {
         let sans: Vec<String> = sans.iter().map(|san| (*san).to_owned()).collect();
         issue_node(&self.pki(), &self.out("node"), &region(), id, &sans, Validity::days(LEAF_DAYS))
     }
 }
 
-fn domain() -> TrustDomain {
+pub(super) fn domain() -> TrustDomain {
     "kms.example".parse().unwrap()
 }
 
@@ -48,7 +48,7 @@ fn region() -> Region {
 
 const ALICE: &str = "111122223333/user/alice";
 
-fn with_certificate<T>(path: &Path, check: impl FnOnce(&X509Certificate<'_>) -> T) -> T {
+pub(super) fn with_certificate<T>(path: &Path, check: impl FnOnce(&X509Certificate<'_>) -> T) -> T {
     let bytes = fs::read(path).unwrap();
     let pem = Pem::iter_from_buffer(&bytes).next().unwrap().unwrap();
     check(&pem.parse_x509().unwrap())

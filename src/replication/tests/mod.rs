@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use claviger_barrier::{Barrier, Keyring, RecordPlace};
-use claviger_consensus::{MemoryRegion, Observer, ProposeError, Region, Unavailable};
+use claviger_consensus::{MemoryRegion, Observer, ObserverError, ProposeError, Region, Unavailable};
 use claviger_crypto::wrap::RegionPrivateKeys;
 use claviger_crypto::{Secret32, material_id, random};
 use claviger_protocol::{MemberStatus, SharedDoc, Version};
 use claviger_state::{
-    AccountScope, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome, RegionKeysRecord,
-    ReplicateKey, SealedMaterial, SetKeyEnabled, read,
+    AccountScope, CommandBody, CreateKey, CrlRecord, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome,
+    RegionKeysRecord, ReplicateKey, SealedMaterial, SetKeyEnabled, read,
 };
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{
@@ -101,6 +101,9 @@ impl Observer for WakeShipper {
     fn everything_changed(&self) {}
     fn dirty_grew(&self) {
         self.0.notify_one();
+    }
+    fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {
+        Ok(())
     }
 }
 

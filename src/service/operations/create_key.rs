@@ -12,7 +12,6 @@ use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn create_key(&self, context: &Context, request: CreateKeyRequest) -> Result<CreateKeyResponse, ApiError> {
-        self.gate(Operation::CreateKey).await?;
         let once = self.once(context, state::Operation::CreateKey);
         let outcome = match self.recall(&once)? {
             Some(outcome) => outcome,

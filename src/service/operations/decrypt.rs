@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_consensus as consensus;
 use claviger_crypto::blob::Header;
-use claviger_shapes::{ApiError, DecryptRequest, DecryptResponse, Operation};
+use claviger_shapes::{ApiError, DecryptRequest, DecryptResponse};
 use claviger_types::KeyRef;
 
 use crate::cached_key::CachedKey;
@@ -28,8 +28,7 @@ impl Source {
 }
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) async fn decrypt(&self, context: &Context, request: DecryptRequest) -> Result<DecryptResponse, ApiError> {
-        self.gate(Operation::Decrypt).await?;
+    pub(crate) fn decrypt(&self, context: &Context, request: &DecryptRequest) -> Result<DecryptResponse, ApiError> {
         let source = self.source(context, request.key.as_ref(), &request.ciphertext_blob, "kms:Decrypt")?;
         source.key.check_enabled()?;
         let header = source.header()?;

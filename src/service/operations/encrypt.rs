@@ -1,13 +1,12 @@
 //! Encrypt: up to 4096 bytes under the key's current material.
 
 use claviger_consensus as consensus;
-use claviger_shapes::{ApiError, EncryptRequest, EncryptResponse, Operation};
+use claviger_shapes::{ApiError, EncryptRequest, EncryptResponse};
 
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) async fn encrypt(&self, context: &Context, request: EncryptRequest) -> Result<EncryptResponse, ApiError> {
-        self.gate(Operation::Encrypt).await?;
+    pub(crate) fn encrypt(&self, context: &Context, request: &EncryptRequest) -> Result<EncryptResponse, ApiError> {
         let key = self.with_key(context, &request.key, "kms:Encrypt", |arn| self.key(arn))?;
         key.check_enabled()?;
         let (ciphertext_blob, _) = key.encrypt(&request.encryption_context, &request.plaintext)?;

@@ -2,7 +2,7 @@
 
 use claviger_consensus as consensus;
 use claviger_crypto::random;
-use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyResponse, Operation};
+use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyResponse};
 use claviger_types::{KeyArn, MaterialId};
 use zeroize::Zeroizing;
 
@@ -18,21 +18,13 @@ pub(super) struct DataKey {
 }
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) async fn generate_data_key(&self, context: &Context, request: DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
-        let DataKey { plaintext, ciphertext_blob, arn, material_id } =
-            self.data_key(Operation::GenerateDataKey, context, &request, "kms:GenerateDataKey").await?;
+    pub(crate) fn generate_data_key(&self, context: &Context, request: &DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
+        let DataKey { plaintext, ciphertext_blob, arn, material_id } = self.data_key(context, request, "kms:GenerateDataKey")?;
         Ok(GenerateDataKeyResponse { ciphertext_blob, plaintext, key: arn, key_material_id: material_id })
     }
 
     /// What both data key operations do before one of them forgets the plaintext.
-    pub(super) async fn data_key(
-        &self,
-        operation: Operation,
-        context: &Context,
-        request: &DataKeyRequest,
-        action: &str,
-    ) -> Result<DataKey, ApiError> {
-        self.gate(operation).await?;
+    pub(super) fn data_key(&self, context: &Context, request: &DataKeyRequest, action: &str) -> Result<DataKey, ApiError> {
         let key = self.with_key(context, &request.key, action, |arn| self.key(arn))?;
         key.check_enabled()?;
         let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);

@@ -1,18 +1,17 @@
 //! GenerateDataKeyWithoutPlaintext: a random key, encrypted only.
 
 use claviger_consensus as consensus;
-use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyWithoutPlaintextResponse, Operation};
+use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyWithoutPlaintextResponse};
 
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) async fn generate_data_key_without_plaintext(
+    pub(crate) fn generate_data_key_without_plaintext(
         &self,
         context: &Context,
-        request: DataKeyRequest,
+        request: &DataKeyRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, ApiError> {
-        const OPERATION: Operation = Operation::GenerateDataKeyWithoutPlaintext;
-        let data_key = self.data_key(OPERATION, context, &request, "kms:GenerateDataKeyWithoutPlaintext").await?;
+        let data_key = self.data_key(context, request, "kms:GenerateDataKeyWithoutPlaintext")?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: data_key.ciphertext_blob,
             key: data_key.arn,

@@ -1,4 +1,5 @@
-//! GenerateRandom: random bytes. Every principal may ask; no state is read, so it needs neither gate nor quorum.
+//! GenerateRandom: random bytes. Every principal may ask. No state is read here; that the caller is still a principal is
+//! state as well, so it waits at the gate like everything else.
 
 use claviger_consensus as consensus;
 use claviger_crypto::random;

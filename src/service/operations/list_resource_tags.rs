@@ -9,12 +9,11 @@ use crate::marker::{Listing, invalid_marker};
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) async fn list_resource_tags(
+    pub(crate) fn list_resource_tags(
         &self,
         context: &Context,
         request: &ListResourceTagsRequest,
     ) -> Result<ListResourceTagsResponse, ApiError> {
-        self.gate(Operation::ListResourceTags).await?;
         let arn = self.authorised(context, &request.key, "kms:ListResourceTags")?;
         let tags = self.record(&arn)?.regional.tags;
         let filter = arn.key_id.to_row();

@@ -16,7 +16,6 @@ const OPERATION: Operation = Operation::ReplicateKey;
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn replicate_key(&self, context: &Context, request: ReplicateKeyRequest) -> Result<ReplicateKeyResponse, ApiError> {
-        self.gate(OPERATION).await?;
         let once = self.once(context, state::Operation::ReplicateKey);
         let outcome = match self.recall(&once)? {
             Some(outcome) => outcome,

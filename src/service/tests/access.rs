@@ -8,7 +8,7 @@ use crate::testing::{ACCOUNT, Deployment, HERE, Node, OTHER_ACCOUNT, alice, arn,
 const UNKNOWN: &str = "00000000-0000-4000-8000-000000000000";
 
 /// Every operation that names a key, with a body that names `key`, and its action.
-fn naming(node: &Node, key: &str) -> Vec<(Operation, Value, &'static str)> {
+pub(super) fn naming(node: &Node, key: &str) -> Vec<(Operation, Value, &'static str)> {
     let own = node.create_key(false);
     let blob = node.encrypt(&own, b"x");
     vec![

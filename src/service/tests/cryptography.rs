@@ -155,13 +155,15 @@ fn re_encrypt_to_another_key_and_context() {
 }
 
 #[test]
-fn random_bytes_need_no_quorum() {
+fn random_bytes_need_no_table_but_a_region_that_knows_its_callers() {
     let node = Deployment::new().node();
-    node.region.cut_off.store(true, Ordering::SeqCst);
-    let draw = || bytes(&node.get(Operation::GenerateRandom, &json!({"NumberOfBytes": 32}))["Plaintext"]);
+    let body = json!({"NumberOfBytes": 32});
+    let draw = || bytes(&node.get(Operation::GenerateRandom, &body)["Plaintext"]);
     assert_eq!(draw().len(), 32);
     assert_ne!(draw(), draw());
-    assert_eq!((node.region.gates.load(Ordering::SeqCst), node.region.reads.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!((node.region.gates.load(Ordering::SeqCst), node.region.reads.load(Ordering::SeqCst)), (3, 0));
+    node.region.cut_off.store(true, Ordering::SeqCst);
+    assert_eq!(node.error(Operation::GenerateRandom, &body).0, ErrorCode::DependencyTimeout);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use super::{apply, once};
 use crate::random_commands::{PEERS, account, add_peer, author, found, key, region, steps};
 use crate::read::{self, account_row, counter, dirty_age_row, dirty_row};
 use crate::{
-    AccountScope, AliasRecord, Applied, Command, CommandBody, CreateKey, DirtyRecord, Effects, Expected, KeyRecord, MemoryTables, Once,
-    Operation, Overlay, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
+    AccountScope, AliasRecord, Applied, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, Effects, Expected, KeyRecord,
+    MemoryTables, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
 mod labels;
@@ -175,6 +175,14 @@ fn invariant_documents_are_whole(machine: &Machine) {
     }
 }
 
+/// A revocation list is never replaced by an older one, nor lost.
+fn check_lists(before: &[CrlRecord], after: &[CrlRecord]) {
+    for old in before {
+        let new = after.iter().find(|new| new.ca == old.ca).unwrap();
+        assert!(new == old || new.number > old.number && new.this_update >= old.this_update, "{old:?} became {new:?}");
+    }
+}
+
 fn versions(machine: &Machine) -> BTreeMap<KeyId, (Version, u64)> {
     machine.keys().into_iter().map(|record| (record.document.key_id, (record.document.version, record.revision))).collect()
 }
@@ -210,6 +218,9 @@ fn check_change(machine: &Machine, before: &Rows, old: &BTreeMap<KeyId, (Version
                 assert_eq!(read::key(&machine.tables, &record.key_id).unwrap().unwrap().revision, machine.index);
             }
         }
+        if *table == Table::Crls {
+            assert!(applied.effects.crls, "a revocation list changed and nobody is told");
+        }
         if *table == Table::Dirty && after.contains_key(&(*table, row.clone())) {
             assert!(applied.effects.dirty, "the dirty set grew and nobody is told by {command:?}");
         }
@@ -235,8 +246,9 @@ proptest! {
         for step in &steps {
             let command = step.command(&machine.tables);
             prop_assert_eq!(&Command::decode(&command.encode().unwrap()).unwrap(), &command);
-            let (before, old) = (machine.rows(), versions(&machine));
+            let (before, old, lists) = (machine.rows(), versions(&machine), read::crls(&machine.tables).unwrap());
             let applied = machine.apply(&command);
+            check_lists(&lists, &read::crls(&machine.tables).unwrap());
             check_change(&machine, &before, &old, &command, &applied);
             invariant_time_is_monotone(&machine);
             invariant_counters_equal_recounts(&machine);
@@ -453,4 +465,41 @@ fn a_damaged_record_is_an_error_that_names_it() {
         })
         .unwrap();
     assert_eq!(visited, 1);
+}
+
+fn publish(ca: u8, number: u8, this_update: u64, der: &[u8]) -> CommandBody {
+    let [this_update, next_update] = [this_update, 1000].map(Timestamp::from_millis);
+    CommandBody::PublishCrl(Box::new(PublishCrl { ca: [ca; 32], number: [number; 20], this_update, next_update, der: der.to_vec() }))
+}
+
+#[test]
+fn a_revocation_list_gives_way_to_a_newer_one_alone() {
+    let mut machine = founded();
+    let held = |machine: &Machine| read::crls(&machine.tables).unwrap().iter().map(|held| held.der.clone()).collect::<Vec<_>>();
+    let first = machine.body(publish(1, 5, 50, b"a"));
+    assert_eq!((first.outcome, first.effects.crls), (Ok(Response::Done), true));
+    // The same again is nothing new, to the proposer and to everybody else.
+    let again = machine.body(publish(1, 5, 50, b"a"));
+    assert_eq!((again.outcome, again.effects.crls), (Ok(Response::Done), false));
+    for older in [publish(1, 4, 60, b"b"), publish(1, 5, 60, b"b"), publish(1, 6, 49, b"b")] {
+        assert_eq!(machine.body(older).outcome, Err(Refusal::CrlNotNewer));
+    }
+    assert_eq!(held(&machine), [b"a"]);
+    machine.body(publish(1, 6, 50, b"b")).outcome.unwrap();
+    machine.body(publish(2, 1, 1, b"c")).outcome.unwrap();
+    assert_eq!(held(&machine), [b"b", b"c"]);
+}
+
+#[test]
+fn revocation_lists_are_bounded() {
+    use claviger_types::limits::{CRL_BYTES_MAX, CRLS_MAX};
+    let mut machine = founded();
+    let refused = |applied: Applied| matches!(applied.outcome, Err(Refusal::BadCrl(_)));
+    assert!(refused(machine.body(publish(0, 1, 1, &vec![0; CRL_BYTES_MAX + 1]))));
+    machine.body(publish(0, 1, 1, &vec![0; CRL_BYTES_MAX])).outcome.unwrap();
+    for ca in 1..CRLS_MAX {
+        machine.body(publish(u8::try_from(ca).unwrap(), 1, 1, b"x")).outcome.unwrap();
+    }
+    assert!(refused(machine.body(publish(255, 1, 1, b"x"))));
+    machine.body(publish(1, 2, 1, b"y")).outcome.unwrap();
 }

@@ -1,0 +1,45 @@
+//! A caller whose certificate is revoked, at a node that hears of it only while the request waits at the read gate.
+
+use std::collections::BTreeSet;
+
+use claviger_consensus::Region as _;
+use claviger_shapes::{ErrorCode, Operation};
+use claviger_types::RevocationFlag;
+use serde_json::{Value, json};
+
+use super::access::naming;
+use crate::testing::{Deployment, Node, alice};
+
+/// Every operation.
+fn all(node: &Node, key: &str) -> Vec<(Operation, Value)> {
+    let unnamed =
+        [(Operation::CreateKey, json!({})), (Operation::ListKeys, json!({})), (Operation::GenerateRandom, json!({"NumberOfBytes": 8}))];
+    let requests: Vec<_> = naming(node, key).into_iter().map(|(operation, body, _)| (operation, body)).chain(unnamed).collect();
+    let covered: BTreeSet<_> = requests.iter().map(|(operation, _)| operation.as_str()).collect();
+    assert_eq!(covered, Operation::ALL.iter().map(|operation| operation.as_str()).collect(), "an operation is missing here");
+    requests
+}
+
+#[test]
+fn it_is_refused_by_every_operation_and_changes_nothing() {
+    let deployment = Deployment::new();
+    let mut node = deployment.node();
+    let key = node.create_key(true);
+    let requests = all(&node, &key);
+    for (operation, body) in &requests {
+        let before = deployment.memory.tables();
+        let flag = RevocationFlag::default();
+        node.revoked = flag.clone();
+        node.region.during_read(move || flag.set());
+        let (code, message) = node.error(*operation, body);
+        assert_eq!((code, message.as_str()), (ErrorCode::UnrecognizedClient, "The client certificate has been revoked."), "{operation}");
+        assert_eq!(*before, *deployment.memory.tables(), "{operation} changed something");
+    }
+    assert!(deployment.reservations.asked.lock().is_empty(), "another region was asked");
+    // The same requests by a certificate that is honoured come further.
+    node.revoked = RevocationFlag::default();
+    for (operation, body) in &requests {
+        let answer = node.ask(alice(), *operation, body).map_err(|error| error.code);
+        assert_ne!(answer.err(), Some(ErrorCode::UnrecognizedClient), "{operation}");
+    }
+}
