@@ -226,6 +226,7 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::Tick
         | CommandBody::RegisterNode(_)
         | CommandBody::LapseReservation { .. }
+        | CommandBody::AdmitKeys(_)
         | CommandBody::ReceiveStatuses(_)
         | CommandBody::StatusesDelivered { .. } => true,
         // The second time it says that it is founded, that nothing changed, that nothing is newer.

@@ -91,6 +91,8 @@ pub enum CommandBody {
     UntagResource(UntagResource),
     /// UpdateKeyDescription.
     UpdateKeyDescription(UpdateKeyDescription),
+    /// `claviger key admit`, after a restore.
+    AdmitKeys(AdmitKeys),
 }
 
 /// Makes a command of one invocation happen once.
@@ -330,4 +332,11 @@ pub struct ReceiveStatuses {
     pub from: Author,
     /// One a key.
     pub statuses: Vec<StatusRecord>,
+}
+
+/// An operator lets keys be used again that a restore withheld.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdmitKeys {
+    /// At most [`claviger_types::limits::ADMIT_KEYS_MAX`]; one that is not there, or admitted already, is passed over.
+    pub keys: Vec<KeyId>,
 }

@@ -158,6 +158,12 @@ pub enum Refusal {
     /// The key would have more tags than it may have.
     #[error("the key would have more tags than it may have")]
     TooManyTags,
+    /// A restore withholds the key until an operator admits it.
+    #[error("the key waits for an operator to admit it")]
+    NotAdmitted,
+    /// The command names more keys than it may.
+    #[error("the command names too many keys")]
+    TooManyNames,
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.

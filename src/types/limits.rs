@@ -57,3 +57,5 @@ pub const RESERVATION_WINDOW: Duration = Duration::from_secs(30);
 pub const RESERVATIONS_PER_PEER_MAX: usize = 10_000;
 /// Endpoints that one peer record may list.
 pub const PEER_ENDPOINTS_MAX: usize = 16;
+/// Keys that one command admits after a restore: some 100 KiB of log and a few milliseconds of apply.
+pub const ADMIT_KEYS_MAX: usize = 1000;

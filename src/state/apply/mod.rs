@@ -1,5 +1,6 @@
 //! Carrying out one command: everything here is a function of the tables, the log index and the command.
 
+mod admit;
 mod aliases;
 mod dirty;
 mod keys;
@@ -85,6 +86,7 @@ impl Step<'_> {
             CommandBody::TagResource(tag) => self.tag_resource(&me, tag),
             CommandBody::UntagResource(untag) => self.untag_resource(&me, untag),
             CommandBody::UpdateKeyDescription(update) => self.update_key_description(&me, update),
+            CommandBody::AdmitKeys(admit) => self.admit_keys(&me, admit),
         }
     }
 
