@@ -27,12 +27,15 @@ mod testing;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_download;
+#[cfg(test)]
 mod tests_expiry;
 #[cfg(test)]
 mod tests_limits;
 #[cfg(test)]
 mod tests_peer_client;
 mod verify;
+mod watched_body;
 
 pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};
