@@ -18,7 +18,10 @@ use crate::testing::within;
 use crate::{AcceptLimits, ApiClient, ApiClientError, bind_unix, serve_plain};
 
 /// An idle timeout that a test wants to run out.
-const MOMENT: Duration = Duration::from_millis(200);
+const IDLE: Duration = Duration::from_secs(1);
+/// Pieces that come one after the other, each long before that, and together for longer than it and the grace after it.
+const PIECES: u8 = 40;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Tells when it is dropped.
 struct Told(Arc<Notify>);
@@ -50,15 +53,15 @@ impl Served {
             async move { Body::from_stream(frames) }
         };
         let slow = async || {
-            let frames = stream::iter(0..20_u8).then(async |number| {
-                tokio::time::sleep(MOMENT / 4).await;
+            let frames = stream::iter(0..PIECES).then(async |number| {
+                tokio::time::sleep(PAUSE).await;
                 Ok::<_, io::Error>(Bytes::from(vec![number]))
             });
             Body::from_stream(Box::pin(frames))
         };
         let broken = async || Body::from_stream(stream::iter([Ok("begin"), Err(io::Error::other("a disk"))]));
         let router = Router::new().route("/endless", get(endless)).route("/slow", get(slow)).route("/broken", get(broken));
-        let limits = AcceptLimits { idle_timeout: MOMENT, ..AcceptLimits::default() };
+        let limits = AcceptLimits { header_read_timeout: IDLE, idle_timeout: IDLE, ..AcceptLimits::default() };
         let listener = bind_unix(&dir.path().join("socket")).unwrap();
         tokio::spawn(serve_plain(listener, "test", None, limits, router, stopped));
         Self { dir, gone, stop }
@@ -81,7 +84,7 @@ async fn collect(client: &ApiClient, path: &str) -> Result<Vec<u8>, ApiClientErr
 #[tokio::test]
 async fn an_answer_may_take_longer_than_a_connection_may_be_idle() {
     let served = Served::start();
-    assert_eq!(collect(&served.client(), "/slow").await.unwrap(), (0..20).collect::<Vec<u8>>());
+    assert_eq!(collect(&served.client(), "/slow").await.unwrap(), (0..PIECES).collect::<Vec<u8>>());
     served.stop.send_replace(true);
 }
 
