@@ -9,12 +9,15 @@ use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, AdminErrorCode,
 use claviger_state::{AccountScope, PeerRecord, Refusal};
 use claviger_types::{Region, TrustDomain};
 
+use crate::restoring::Backups;
+
 /// A node's admin API.
 pub(crate) struct NodeAdmin {
     pub(crate) region: Region,
     pub(crate) trust_domain: TrustDomain,
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) replicator: Arc<Replicator<Consensus>>,
+    pub(crate) backups: Backups,
 }
 
 impl NodeAdmin {

@@ -1,9 +1,13 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
+mod restoring;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use claviger_types::{Region, TrustDomain};
+
+pub(crate) use restoring::{AdmitWhich, BackupCommand, KeyCommand};
 
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
 #[derive(Debug, Parser)]
@@ -30,6 +34,12 @@ pub(crate) enum Command {
     /// The regions that a region replicates with
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// Backups of a region, and a region out of a backup
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Keys, after a restore
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }

@@ -12,3 +12,4 @@ mod once;
 mod races;
 mod replicas;
 mod replicate;
+mod withheld;
