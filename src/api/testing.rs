@@ -7,7 +7,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Identity as AdminIdentity, Peer as AdminPeer, ProbePeer, Status,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Identity as AdminIdentity,
+    Peer as AdminPeer, ProbePeer, Status,
 };
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
 use claviger_tls::Peer;

@@ -44,13 +44,13 @@ impl api::Restoring for NodeAdmin {
         let barrier = Arc::clone(&self.backups.barrier);
         let (sender, receiver) = mpsc::channel(PIECES_WAITING);
         tokio::task::spawn_blocking(move || {
-            let made = make(view, &barrier, &sender);
-            drop(turn);
+            let made = make(&view, &barrier, &sender);
+            drop((view, turn));
             match made {
                 Ok(()) => {}
                 // Whoever asked has gone.
                 Err(BackupError::Io { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => {
-                    info!("a backup was given up by its taker")
+                    info!("a backup was given up by its taker");
                 }
                 Err(failed) => {
                     error!(error = format!("{:#}", anyhow::Error::new(failed)), "a backup could not be made");
@@ -78,7 +78,7 @@ impl api::Restoring for NodeAdmin {
 }
 
 /// Writes a backup of what `view` shows. The clock here is for people alone.
-fn make(view: StateView, barrier: &Barrier, sender: &mpsc::Sender<io::Result<Bytes>>) -> Result<(), BackupError> {
+fn make(view: &StateView, barrier: &Barrier, sender: &mpsc::Sender<io::Result<Bytes>>) -> Result<(), BackupError> {
     let moment = Moment { applied_index: view.applied_index, created_at: SystemClock.now(), program: env!("CARGO_PKG_VERSION") };
     let footer = create(&view.tables, barrier, moment, BufWriter::with_capacity(PIECE_BYTES, Pieces(sender)))?;
     info!(manifest = hex::encode(footer.manifest_sha256), rows = footer.rows, index = moment.applied_index, "a backup was made");
@@ -133,7 +133,6 @@ fn one_key(text: &str) -> Result<KeyId, AdminError> {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn invalid(error: impl std::fmt::Display) -> AdminError {
     AdminError::new(AdminErrorCode::Invalid, error.to_string())
 }

@@ -13,6 +13,7 @@ use crate::harness::{Deployment, OpenedNode, claviger, eventually, metrics_statu
 
 const REGION: &str = "eu-west-1";
 const PEER: &str = "us-east-1";
+const ALIAS: &str = "alias/drill/plans";
 const INVOCATION: &str = "0b5c6a1e-9f64-4f1c-8f6e-3f2f8a1f9a01";
 
 /// Runs a command that must succeed, and reads its JSON.
@@ -125,6 +126,7 @@ impl Keys {
         };
         let blobs = ids.iter().map(encrypt).collect();
         deployment.call(REGION, "DisableKey", &json!({ "KeyId": ids[1] })).unwrap();
+        deployment.call(REGION, "CreateAlias", &json!({ "AliasName": ALIAS, "TargetKeyId": ids[3] })).unwrap();
         let enabled = (0..ids.len()).map(|at| at != 1).collect();
         Self { ids, blobs, enabled }
     }
@@ -148,6 +150,11 @@ impl Keys {
                 assert_eq!(decrypted["Plaintext"], "eA==");
             }
         }
+        let aliased = deployment.call_at(api, None, "DescribeKey", &json!({ "KeyId": ALIAS })).unwrap();
+        assert_eq!(aliased["KeyMetadata"]["KeyId"], json!(self.ids[3]));
+        assert_eq!(aliased["KeyMetadata"]["Description"], "secret plans");
+        let tags = deployment.call_at(api, None, "ListResourceTags", &json!({ "KeyId": self.ids[3] })).unwrap();
+        assert_eq!(tags["Tags"], json!([{ "TagKey": "project", "TagValue": "moonshot" }]));
     }
 }
 
@@ -225,7 +232,7 @@ fn make_and_check(deployment: &Deployment, nodes: &[Value], backup: &str) {
     assert_eq!((&opened["opened"], &opened["manifest_sha256"]), (&json!(true), &made["manifest_sha256"]));
     let tables = opened["tables"].as_array().unwrap();
     let rows = |name: &str| tables.iter().find(|table| table["name"] == name).unwrap()["rows"].as_u64().unwrap();
-    assert_eq!((rows("keys"), rows("materials"), rows("nodes"), rows("peers")), (7, 7, 3, 1));
+    assert_eq!((rows("keys"), rows("materials"), rows("aliases"), rows("nodes"), rows("peers")), (7, 7, 1, 3, 1));
     let refused = refusal(&["backup", "verify", backup, "--root-key", &other]);
     assert!(refused.contains("does not open with this root key"), "{refused}");
 
@@ -249,7 +256,7 @@ fn nothing_in_clear(node: &Value, backup: &str) -> Vec<SharedDoc> {
     if let Some((at, form)) = Needles::new(secrets.iter().chain([&root_key(node)])).find(&bytes) {
         panic!("the backup holds {form} of a secret at {at}");
     }
-    for metadata in ["secret plans", "moonshot", "111122223333"] {
+    for metadata in ["secret plans", "moonshot", "drill/plans", "111122223333"] {
         assert!(memmem::find(&bytes, metadata.as_bytes()).is_none(), "the backup holds {metadata} in clear");
     }
     documents(&opened)

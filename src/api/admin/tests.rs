@@ -66,7 +66,16 @@ async fn backups_are_streamed_and_keys_admitted() {
 #[tokio::test]
 async fn nobody_else_is() {
     let router = router(&FakeKms::new(), Limits::default());
-    for path in ["/admin/v1/identity", "/admin/v1/backup", "/admin/v1/keys/admit", "/admin/v1/peers", "/admin/v1/status", "/admin/v1/peers/probe", "/admin/nothing", "/admin"] {
+    for path in [
+        "/admin/v1/identity",
+        "/admin/v1/backup",
+        "/admin/v1/keys/admit",
+        "/admin/v1/peers",
+        "/admin/v1/status",
+        "/admin/v1/peers/probe",
+        "/admin/nothing",
+        "/admin",
+    ] {
         let bare = || http::Request::get(path).body(Body::empty()).unwrap();
         assert_eq!(error_of(&send(&router, bare()).await), (403, AdminErrorCode::Forbidden), "{path} without a certificate");
         for other in
