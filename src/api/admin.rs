@@ -1,5 +1,7 @@
 //! The admin API: JSON for operators, and for nobody else. Its shapes are [`claviger_shapes::admin`].
 
+mod restoring;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::restoring::Restoring;
 use crate::body::Bodies;
 
 /// Largest peer endpoint, `https://` and port included.
@@ -27,7 +30,7 @@ const ENDPOINT_BYTES_MAX: usize = 512;
 const FINGERPRINT_BYTES_MAX: usize = 256;
 
 /// What operators may ask. The root of the program implements it: it alone sees consensus and replication.
-pub trait Admin: Send + Sync + 'static {
+pub trait Admin: Restoring {
     /// Who this region is.
     fn identity(&self) -> impl Future<Output = Result<Identity, AdminError>> + Send;
 
@@ -68,6 +71,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/peers/probe", post(probe_peer::<A>))
         .route("/v1/crls", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.crls().await)).post(publish_crl::<A>))
         .route(STATUS, get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.status().await)))
+        .merge(restoring::routes())
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::clone(&desk))

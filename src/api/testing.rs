@@ -8,8 +8,8 @@ use axum::body::Body;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity as AdminIdentity, Peer as AdminPeer, ProbePeer, PublishCrl,
-    PublishCrlResult, Status,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
+    Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, Status,
 };
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
 use claviger_tls::Peer;
@@ -20,7 +20,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::{Admin, Kms, Limits};
+use crate::{Admin, Kms, Limits, Restoring};
 
 pub(crate) const KEY_ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/mrk-000102030405060708090a0b0c0d0e0f";
 
@@ -158,6 +158,20 @@ impl Admin for FakeAdmin {
         match self.cut_off.load(Ordering::SeqCst) {
             true => Err(AdminError::new(AdminErrorCode::Unavailable, "no leader")),
             false => Ok(()),
+        }
+    }
+}
+
+impl Restoring for FakeAdmin {
+    async fn backup(&self) -> Result<Body, AdminError> {
+        let pieces = [Ok::<_, std::io::Error>("sealed "), Ok("pieces")];
+        Ok(Body::from_stream(futures::stream::iter(pieces)))
+    }
+
+    async fn admit_keys(&self, keys: AdmitKeys) -> Result<AdmitKeysResult, AdminError> {
+        match keys.scope {
+            AdmitScope::All => Ok(AdmitKeysResult { admitted: 3, unchanged: 1, next: keys.after }),
+            _ => Err(AdminError::new(AdminErrorCode::NotFound, "no such key")),
         }
     }
 }

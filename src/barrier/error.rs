@@ -32,6 +32,15 @@ pub enum BarrierError {
         /// The table in which it was found.
         table: String,
     },
+    /// A piece of a stream was changed, or is not the next one, or the stream is another one.
+    #[error("piece {piece} of the sealed stream does not open in its place")]
+    Stream {
+        /// Its number, from 0.
+        piece: u64,
+    },
+    /// A piece was given after the last.
+    #[error("the sealed stream has ended")]
+    StreamEnded,
     /// The keyring was changed or is sealed with another root key.
     #[error("the keyring does not open with this root key")]
     WrongRootKey,

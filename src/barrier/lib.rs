@@ -16,6 +16,7 @@ mod place;
 pub mod provider;
 mod record;
 mod root_key;
+mod stream;
 
 #[cfg(test)]
 #[path = "../crypto/memory_scan.rs"]
@@ -29,3 +30,4 @@ pub use keyring::Keyring;
 pub use place::RecordPlace;
 pub use record::{Barrier, RecordContext};
 pub use root_key::RootKey;
+pub use stream::{STREAM_TAG_BYTES, StreamOpener, StreamSealer, StreamSeed};

@@ -23,6 +23,8 @@ fn nothing_is_left_of_materials_and_keys() {
             let sealed = barrier.seal(context, material.expose()).unwrap();
             assert_eq!(barrier.unseal32(context, &sealed).unwrap().expose(), material.expose());
             drop(barrier.unseal(context, &sealed).unwrap());
+            let mut piece = vec![0; 1000];
+            barrier.seal_stream("test", |_| [0; 32]).unwrap().seal(&mut piece, true).unwrap();
             barrier.keyring().seal(&root).unwrap();
         }
     });

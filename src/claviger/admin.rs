@@ -17,6 +17,8 @@ use claviger_types::{Clock, Region, SystemClock, TrustDomain};
 
 use crate::certificates::NodeTls;
 
+use crate::restoring::Backups;
+
 /// A node's admin API.
 pub(crate) struct NodeAdmin {
     pub(crate) region: Region,
@@ -24,6 +26,7 @@ pub(crate) struct NodeAdmin {
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) replicator: Arc<Replicator<Consensus>>,
     pub(crate) tls: Arc<NodeTls>,
+    pub(crate) backups: Backups,
 }
 
 /// How far a CA's clock may be ahead of this node's. A list from the far future would stand in the way of all later ones.

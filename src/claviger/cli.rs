@@ -1,10 +1,14 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
+mod restoring;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use claviger_operator::pki::{CRL_DAYS, Ca, Reason};
 use claviger_types::{Region, TrustDomain};
+
+pub(crate) use restoring::{AdmitWhich, BackupCommand, KeyCommand};
 
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
 #[derive(Debug, Parser)]
@@ -34,6 +38,12 @@ pub(crate) enum Command {
     /// The certificate revocation lists that a region enforces
     #[command(subcommand)]
     Crl(CrlCommand),
+    /// Backups of a region, and a region out of a backup
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Keys, after a restore
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }

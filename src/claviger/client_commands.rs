@@ -91,7 +91,7 @@ fn format(target: &Target) -> Format {
     if target.json { Format::Json } else { Format::Human }
 }
 
-fn node(target: &Target) -> anyhow::Result<ApiClient> {
+pub(crate) fn node(target: &Target) -> anyhow::Result<ApiClient> {
     if let Some(socket) = &target.socket {
         return Ok(ApiClient::unix(socket));
     }

@@ -106,7 +106,7 @@ fn load_or_create_root_key(path: &Path) -> anyhow::Result<RootKey> {
 }
 
 /// The identity of the data directory: written now if it has none.
-fn own_identity(config: &Config, storage: &Storage) -> anyhow::Result<LocalIdentity> {
+pub(crate) fn own_identity(config: &Config, storage: &Storage) -> anyhow::Result<LocalIdentity> {
     if let Some(identity) = storage.local().identity()? {
         if identity.region != config.region || identity.node_id != config.node.id {
             let LocalIdentity { region, node_id, .. } = identity;

@@ -1,6 +1,7 @@
 //! The `claviger` program: composition and command line. What it composes is in the crates below; nothing is decided here.
 
 mod admin;
+mod backup;
 mod certificates;
 mod cli;
 mod client_commands;
@@ -8,11 +9,13 @@ mod config;
 mod demo;
 mod founding;
 mod hardening;
+mod key_commands;
 mod late_router;
 mod logging;
 mod node;
 mod observer;
 mod reservations;
+mod restoring;
 mod shutdown;
 mod telemetry;
 
@@ -53,6 +56,8 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Pki(command) => client_commands::pki(command),
         Command::Peer(command) => client_commands::peer(command).await,
         Command::Crl(command) => client_commands::crl(command).await,
+        Command::Backup(command) => backup::run(command).await,
+        Command::Key(command) => key_commands::run(command).await,
         Command::Demo(args) => demo::run(args).await,
     }
 }

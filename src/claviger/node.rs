@@ -26,6 +26,7 @@ use crate::hardening::{LOCAL_CONNECTIONS, PEER_CONNECTIONS, harden, make_room};
 use crate::late_router::LateRouter;
 use crate::observer::NodeObserver;
 use crate::reservations::Reservations;
+use crate::restoring::Backups;
 use crate::{logging, shutdown, telemetry};
 
 /// How often a node that waits for its region's first command looks for it.
@@ -134,8 +135,13 @@ impl Node {
         late.set(replicator.router());
 
         let reservations = Arc::new(Reservations { replicator: Arc::clone(&replicator) });
-        let service_config =
-            ServiceConfig { region: config.region.clone(), partition: record.partition.clone(), clock: Arc::clone(&self.clock) };
+        let service_config = ServiceConfig {
+            region: config.region.clone(),
+            incarnation: record.incarnation,
+            partition: record.partition.clone(),
+            clock: Arc::clone(&self.clock),
+        };
+        let backups = Backups::new(Arc::clone(&barrier));
         let service = Service::new(service_config, Arc::clone(&self.consensus), barrier, Arc::clone(&self.cache), reservations);
         let admin = NodeAdmin {
             region: config.region.clone(),
@@ -143,6 +149,7 @@ impl Node {
             consensus: Arc::clone(&self.consensus),
             replicator: Arc::clone(&replicator),
             tls: Arc::clone(&self.tls),
+            backups,
         };
         let in_flight = config.limits.requests_in_flight;
         let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };

@@ -5,7 +5,7 @@ use claviger_storage::StorageError;
 use claviger_types::encoding::EncodingError;
 use claviger_types::{ClusterId, NodeId};
 
-use crate::ProposeError;
+use crate::{ProposeError, Unavailable};
 
 /// Why a node's consensus cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +27,12 @@ pub enum ConsensusError {
     /// The data directory is of another cluster.
     #[error("the data directory belongs to cluster {0}")]
     OtherCluster(ClusterId),
+    /// The data directory has taken part in a group.
+    #[error("the data directory holds a log already: name an empty one")]
+    NotEmpty,
+    /// This node cannot know the region's state now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
     /// The storage failed.
     #[error("storage")]
     Storage(#[from] StorageError),

@@ -24,6 +24,7 @@ mod propose;
 mod raft_types;
 mod read_rounds;
 mod region;
+mod restore;
 mod runtime;
 mod server;
 mod snapshot;
@@ -35,6 +36,8 @@ mod tests_admission;
 mod tests_cluster;
 #[cfg(test)]
 mod tests_conformance;
+#[cfg(test)]
+mod tests_restore;
 mod wire;
 
 pub use blocking::blocking;
@@ -45,3 +48,4 @@ pub use join::join_request;
 pub use leadership::{Leadership, MemberStatus, Role, Status};
 pub use memory::MemoryRegion;
 pub use region::{NoObserver, Observer, ObserverError, ProposeError, Region, Unavailable};
+pub use restore::{StateView, begin_with};

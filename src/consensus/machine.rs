@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 
 use claviger_state::{Command, Effects, Overlay, Response, apply, read};
-use claviger_storage::{SnapshotDir, StateStore, StorageError};
+use claviger_storage::{SnapshotDir, StateSnapshot, StateStore, StorageError};
 use claviger_types::encoding;
 use futures::{Stream, StreamExt};
 use openraft::storage::{EntryResponder, RaftStateMachine};
@@ -36,6 +36,16 @@ const RUN_ENTRIES_MAX: usize = 64;
 /// What `state` has applied.
 pub(crate) fn applied_in(state: &StateStore) -> io::Result<Option<LogId>> {
     state.raft_meta(APPLIED).map_err(|e| fault("read what was applied", &e))?.map(|bytes| decode(&bytes)).transpose()
+}
+
+/// What `view` shows.
+pub(crate) fn applied_in_view(view: &StateSnapshot) -> io::Result<Option<LogId>> {
+    view.raft_meta(APPLIED).map(decode).transpose()
+}
+
+/// What is kept beside the tables of a state that comes before any log.
+pub(crate) fn meta_to_begin_with(last: LogId, membership: &StoredMembership) -> io::Result<[(&'static str, Vec<u8>); 2]> {
+    Ok([(APPLIED, encode(&last)?), (MEMBERSHIP, encode(membership)?)])
 }
 
 /// What a snapshot holds, by its own word.

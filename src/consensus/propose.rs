@@ -226,6 +226,7 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::Tick
         | CommandBody::RegisterNode(_)
         | CommandBody::LapseReservation { .. }
+        | CommandBody::AdmitKeys(_)
         | CommandBody::ReceiveStatuses(_)
         | CommandBody::StatusesDelivered { .. }
         | CommandBody::PublishCrl(_) => true,

@@ -159,7 +159,7 @@ impl Cluster {
 
     /// Opens a node's storage, waiting for its last user in this process to let go; a new one gets this instance.
     pub(crate) async fn storage_of(&self, id: NodeId, instance: NodeInstance) -> Storage {
-        let path = self.dir.path().join(format!("node-{id}"));
+        let path = self.path_of(id);
         let storage = within("the data directory is free", async {
             loop {
                 match Storage::open(&path, StorageOptions::default()) {
@@ -180,7 +180,7 @@ impl Cluster {
     /// Wipes a stopped node's directory.
     pub(crate) async fn wipe(&self, id: NodeId) {
         drop(self.storage(id).await);
-        fs::remove_dir_all(self.dir.path().join(format!("node-{id}"))).unwrap();
+        fs::remove_dir_all(self.path_of(id)).unwrap();
     }
 
     async fn listen(&mut self, id: NodeId) -> TcpListener {
@@ -188,6 +188,15 @@ impl Cluster {
         let listener = TcpListener::bind(address).await.unwrap();
         self.addresses.insert(id, listener.local_addr().unwrap());
         listener
+    }
+
+    /// Chooses where a node will listen.
+    pub(crate) async fn reserve(&mut self, id: NodeId) {
+        drop(self.listen(id).await);
+    }
+
+    pub(crate) fn path_of(&self, id: NodeId) -> PathBuf {
+        self.dir.path().join(format!("node-{id}"))
     }
 
     pub(crate) fn endpoint(&self, id: NodeId) -> String {
@@ -246,9 +255,15 @@ impl Cluster {
     }
 
     pub(crate) async fn leader(&self) -> NodeId {
+        self.leader_among(|_| true).await
+    }
+
+    /// The leader, which is one of these nodes.
+    pub(crate) async fn leader_among(&self, is_one: impl Fn(NodeId) -> bool) -> NodeId {
         let mut found = 0;
         self.until("a leader", |cluster| {
-            let leader = cluster.nodes.iter().find(|(_, node)| node.consensus.leadership().borrow().is_leader);
+            let mut nodes = cluster.nodes.iter().filter(|(id, _)| is_one(**id));
+            let leader = nodes.find(|(_, node)| node.consensus.leadership().borrow().is_leader);
             leader.is_some_and(|(id, _)| {
                 found = *id;
                 true

@@ -1,7 +1,9 @@
 //! Calls of the admin API, by an [`ApiClient`] that presents an operator's certificate to the api listener, or that
 //! connects to the node's own Unix socket.
 
-use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status};
+use claviger_shapes::admin::{
+    AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+};
 use claviger_tls::{ApiClient, ApiClientError};
 
 use crate::AdminClientError;
@@ -62,15 +64,51 @@ pub async fn publish_crl(node: &ApiClient, request: &PublishCrl) -> Result<Publi
     said(node.post("/admin/v1/crls", request).await)
 }
 
-/// A refusal in the admin API's own words where it used them.
+/// Lets some keys be used again that a restore withholds: `POST /admin/v1/keys/admit`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn admit_keys(node: &ApiClient, request: &AdmitKeys) -> Result<AdmitKeysResult, AdminClientError> {
+    said(node.post("/admin/v1/keys/admit", request).await)
+}
+
+/// A backup of the region, given to `take` as it comes: `GET /admin/v1/backup`.
+///
+/// # Errors
+/// See [`AdminClientError`]; what `take` returns ends it too.
+pub async fn backup<E: From<AdminClientError>>(node: &ApiClient, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+    let downloaded = node.download("/admin/v1/backup", |bytes| take(bytes).map_err(Ended::ByTaker));
+    downloaded.await.map_err(|ended| match ended {
+        Ended::ByNode(error) => in_its_own_words(error).into(),
+        Ended::ByTaker(error) => error,
+    })
+}
+
+/// Why a download ended before its end.
+enum Ended<E> {
+    ByNode(ApiClientError),
+    ByTaker(E),
+}
+
+impl<E> From<ApiClientError> for Ended<E> {
+    fn from(error: ApiClientError) -> Self {
+        Self::ByNode(error)
+    }
+}
+
 fn said<T>(outcome: Result<T, ApiClientError>) -> Result<T, AdminClientError> {
-    outcome.map_err(|error| match error {
+    outcome.map_err(in_its_own_words)
+}
+
+/// A refusal in the admin API's own words where it used them.
+fn in_its_own_words(error: ApiClientError) -> AdminClientError {
+    match error {
         ApiClientError::Refused { target, status, body } => match serde_json::from_str::<AdminError>(&body) {
             Ok(error) => AdminClientError::Refused { target, error },
             Err(_) => ApiClientError::Refused { target, status, body }.into(),
         },
         other => other.into(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -23,6 +23,17 @@ pub enum MemberStatus {
     Gone,
 }
 
+/// Whether a region lets its copy of a key be used. It is the region's own and never crosses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Enablement {
+    /// By EnableKey, or from the start.
+    Enabled,
+    /// By DisableKey.
+    Disabled,
+    /// By a restore of the region (rule 11): until an operator admits the key, whatever EnableKey and DisableKey have left.
+    Withheld,
+}
+
 /// A region's entry in a multi-region key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Member {
@@ -149,13 +160,15 @@ impl SharedDoc {
         self.materials.iter().map(|material| material.id).collect()
     }
 
-    /// The state that DescribeKey shows in `region`, where DisableKey and EnableKey have left the key `enabled`.
-    pub fn state_in(&self, region: &Region, enabled: bool) -> KeyState {
+    /// The state that DescribeKey shows in `region`.
+    pub fn state_in(&self, region: &Region, enablement: Enablement) -> KeyState {
         match self.members.get(region).map(|member| member.status) {
             Some(MemberStatus::Creating) => KeyState::Creating,
             Some(MemberStatus::Detached | MemberStatus::Gone) => KeyState::Unavailable,
-            Some(MemberStatus::Active) | None if enabled => KeyState::Enabled,
-            Some(MemberStatus::Active) | None => KeyState::Disabled,
+            Some(MemberStatus::Active) | None => match enablement {
+                Enablement::Enabled => KeyState::Enabled,
+                Enablement::Disabled | Enablement::Withheld => KeyState::Disabled,
+            },
         }
     }
 

@@ -15,7 +15,7 @@ mod tests;
 mod version;
 
 pub use accept::{Accepted, Held, accept};
-pub use document::{MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, SharedDoc};
+pub use document::{Enablement, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, SharedDoc};
 pub use error::{AddMemberError, DocumentError, Refused};
 pub use status::{Presence, StatusRecord};
 pub use version::{Author, Epoch, Version};

@@ -41,7 +41,7 @@ impl CachedKey {
         Ok(Some(Self {
             arn: KeyArn { partition, region, account: document.account, key_id: *key_id },
             revision: record.revision,
-            state: document.state_in(&here.region, record.regional.enabled),
+            state: document.state_in(&here.region, record.regional.enablement(here.incarnation)),
             current: document.current_material().map(|material| material.id),
             materials: materials.into_boxed_slice(),
         }))

@@ -76,6 +76,11 @@ pub(crate) fn unusable(arn: &KeyArn, state: KeyState) -> ApiError {
     }
 }
 
+/// EnableKey of a key that a restore withholds.
+pub(crate) fn not_admitted(arn: &KeyArn) -> ApiError {
+    ApiError::invalid_state(arn, "was restored from a backup and stays disabled until an operator of this region admits it")
+}
+
 /// What a refused command was about.
 #[derive(Clone, Copy)]
 pub(crate) enum Subject<'a> {
@@ -125,6 +130,7 @@ impl Subject<'_> {
             (Refusal::ReservationLapsed, ..) => ApiError::internal(),
             (Refusal::NotFound, Some(arn), _) => ApiError::not_found(arn),
             (Refusal::InvalidState(state), Some(arn), _) => unusable(arn, state),
+            (Refusal::NotAdmitted, Some(arn), _) => not_admitted(arn),
             (Refusal::NotPrimary, Some(arn), _) => ApiError::not_primary(arn),
             (Refusal::AlreadyExists, Some(arn), Some(region)) => ApiError::replica_exists(&arn.key_id, region),
             (Refusal::UnknownPeer, Some(_), Some(region)) => unknown_region(region),

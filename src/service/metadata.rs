@@ -23,7 +23,7 @@ impl<R: consensus::Region> Service<R> {
             key_spec: document.spec,
             key_usage: document.usage,
             origin: document.origin,
-            key_state: document.state_in(region, regional.enabled),
+            key_state: document.state_in(region, regional.enablement(self.config.incarnation)),
             multi_region: document.key_id.is_multi_region().then(|| related_keys(document)),
             current_key_material_id: document.current_material().map(|material| material.id),
         }

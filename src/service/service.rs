@@ -6,7 +6,7 @@ use claviger_barrier::Barrier;
 use claviger_consensus as consensus;
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request, Response};
 use claviger_state::{KeyRecord, read};
-use claviger_types::{Clock, KeyArn, KeyId, Partition, Region};
+use claviger_types::{Clock, Incarnation, KeyArn, KeyId, Partition, Region};
 
 use crate::cached_key::CachedKey;
 use crate::error::{Fault, unavailable};
@@ -17,6 +17,8 @@ use crate::{Context, KeyCache, ReplicaReservations};
 pub struct ServiceConfig {
     /// Its region.
     pub region: Region,
+    /// Its region's present life: keys that were admitted in another are withheld.
+    pub incarnation: Incarnation,
     /// The partition of its ARNs.
     pub partition: Partition,
     /// Gives the deadlines of reservations; everything else is timed by the log.

@@ -150,11 +150,17 @@ impl Deployment {
     }
 
     pub(crate) fn node(&self) -> Node {
+        self.node_in_life(Incarnation::from_bytes([1; 16]))
+    }
+
+    /// A node that takes the region to be in this life.
+    pub(crate) fn node_in_life(&self, incarnation: Incarnation) -> Node {
         let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12, aliases_max: 1 << 12 }));
         self.observers.0.lock().push(Arc::clone(&cache));
         let region = Arc::new(Scripted::new(Arc::clone(&self.memory)));
         let config = ServiceConfig {
             region: HERE.parse().unwrap(),
+            incarnation,
             partition: Partition::default(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
         };

@@ -2,8 +2,12 @@
 //!
 //! Ids and fingerprints are lower-case hex, as they are shown to people. The routes are the api crate's.
 
+mod keys;
+
 use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};
+
+pub use keys::{AdmitKeys, AdmitKeysResult, AdmitScope};
 
 /// Who a region is: what `claviger peer add` shows on both sides to compare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

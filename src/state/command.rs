@@ -93,6 +93,8 @@ pub enum CommandBody {
     UpdateKeyDescription(UpdateKeyDescription),
     /// `claviger crl publish`.
     PublishCrl(Box<PublishCrl>),
+    /// `claviger key admit`, after a restore.
+    AdmitKeys(AdmitKeys),
 }
 
 /// Makes a command of one invocation happen once.
@@ -348,4 +350,11 @@ pub struct PublishCrl {
     pub next_update: Timestamp,
     /// The list, at most [`claviger_types::limits::CRL_BYTES_MAX`].
     pub der: Vec<u8>,
+}
+
+/// An operator lets keys be used again that a restore withheld.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdmitKeys {
+    /// At most [`claviger_types::limits::ADMIT_KEYS_MAX`]; one that is not there, or admitted already, is passed over.
+    pub keys: Vec<KeyId>,
 }

@@ -20,11 +20,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AccountScope, AddPeer, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias, DirtyRecord, DocumentRefusal,
-    Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, PublishCrl,
-    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional,
-    RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, SealedMaterial, SetKeyEnabled, TagResource, UntagResource,
-    UpdateAlias, UpdateKeyDescription,
+    AccountScope, AddPeer, AdmitKeys, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias, DirtyRecord,
+    DocumentRefusal, Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord,
+    PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord,
+    Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom, SealedMaterial, SetKeyEnabled, TagResource,
+    UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 
 fn directory() -> PathBuf {
@@ -127,7 +127,13 @@ fn status(presence: Presence) -> StatusRecord {
 }
 
 fn regional() -> Regional {
-    Regional { created_at: Timestamp::from_millis(1_700_000_000_001), description: "für Tests".to_owned(), tags: tags(), enabled: true }
+    Regional {
+        created_at: Timestamp::from_millis(1_700_000_000_001),
+        description: "für Tests".to_owned(),
+        tags: tags(),
+        enabled: true,
+        admitted_in: author().incarnation,
+    }
 }
 
 fn public_keys() -> RegionPublicKeys {
@@ -252,11 +258,12 @@ fn bodies() -> Vec<CommandBody> {
             next_update: Timestamp::from_millis(1_700_000_600_000),
             der: vec![0x30, 0],
         })),
+        CommandBody::AdmitKeys(AdmitKeys { keys: vec![key_id(), KeyId::single_region([1; 16])] }),
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "found-region",
     "tick",
     "register-node",
@@ -276,6 +283,7 @@ const COMMANDS: [&str; 19] = [
     "untag-resource",
     "update-key-description",
     "publish-crl",
+    "admit-keys",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -299,6 +307,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::UntagResource(_) => 16,
         CommandBody::UpdateKeyDescription(_) => 17,
         CommandBody::PublishCrl(_) => 18,
+        CommandBody::AdmitKeys(_) => 19,
     }
 }
 
@@ -331,6 +340,12 @@ fn records() {
             cluster_id: ClusterId::from_bytes([0x66; 16]),
             incarnation: author().incarnation,
             keyring: sealed(8),
+            restored: Some(RestoredFrom {
+                cluster_id: ClusterId::from_bytes([0x88; 16]),
+                incarnation: Incarnation::from_bytes([0x99; 16]),
+                backup: [0xaa; 32],
+                at: Timestamp::from_millis(1_700_000_000_008),
+            }),
         },
     );
     record("region-keys", &region_keys());
@@ -441,6 +456,7 @@ fn outcomes() {
         Refusal::BadCrl("why".to_owned()),
     ];
     refusals.extend(later.map(Err));
+    refusals.extend([Refusal::NotAdmitted, Refusal::TooManyNames].map(Err));
     golden("outcomes-refusals", 1, &refusals);
     let operations = [
         Operation::CreateKey,

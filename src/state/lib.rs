@@ -20,14 +20,15 @@ mod overlay;
 mod random_commands;
 pub mod read;
 mod record;
+mod restore;
 mod tables;
 
 pub use apply::apply;
 pub use claviger_protocol as protocol;
 pub use command::{
-    AddPeer, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, Once, PublishCrl, ReceiveDocuments,
-    ReceiveStatuses, ReceivedDocument, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, TagResource, UntagResource,
-    UpdateAlias, UpdateKeyDescription,
+    AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, Once, PublishCrl,
+    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, TagResource,
+    UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 pub use error::StateError;
 pub use memory::MemoryTables;
@@ -35,6 +36,7 @@ pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
     AccountScope, AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record,
-    RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord,
+    RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom,
 };
+pub use restore::{RestoreRegion, check_row, is_carried_over, restore_region};
 pub use tables::{Table, Tables, Visit};

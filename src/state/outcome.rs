@@ -164,6 +164,12 @@ pub enum Refusal {
     /// The list is too large, or there are lists of too many CAs.
     #[error("the revocation list is not acceptable: {0}")]
     BadCrl(String),
+    /// A restore withholds the key until an operator admits it.
+    #[error("the key waits for an operator to admit it")]
+    NotAdmitted,
+    /// The command names more keys than it may.
+    #[error("the command names too many keys")]
+    TooManyNames,
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.

@@ -26,6 +26,11 @@ impl WriteSet {
         self.rows.into_iter()
     }
 
+    /// Puts an encoded record.
+    pub fn put(&mut self, table: Table, row: &[u8], record: Vec<u8>) {
+        self.rows.insert((table, row.to_vec()), Some(record));
+    }
+
     /// Whether there is nothing to write.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -61,7 +66,7 @@ impl<'a> Overlay<'a> {
 
     /// Puts an encoded record.
     pub fn put_bytes(&mut self, table: Table, row: &[u8], record: Vec<u8>) {
-        self.writes.rows.insert((table, row.to_vec()), Some(record));
+        self.writes.put(table, row, record);
     }
 
     /// Encodes and puts a record.

@@ -8,9 +8,9 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord, Once, Operation,
-    PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey,
-    Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, read,
+    AccountScope, AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord, Once,
+    Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode,
+    ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, read,
 };
 use claviger_types::{
     AccountId, AliasName, AliasRow, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed,
@@ -109,6 +109,7 @@ enum Kind {
     Untag { key: u8, tags: u8, invocation: u8 },
     Describe { key: u8, text: u8, stale: bool, invocation: u8 },
     PublishCrl { ca: u8, number: u8, this_update: u8, contents: u8 },
+    Admit { keys: Vec<u8> },
 }
 
 #[derive(Clone, Debug)]
@@ -205,10 +206,11 @@ fn kind() -> impl Strategy<Value = Kind> {
         2 => (key.clone(), 0_u8..60, rarely(), invocation.clone())
             .prop_map(|(key, tags, stale, invocation)| Kind::Tag { key, tags, stale, invocation }),
         2 => (key.clone(), 0_u8..60, invocation.clone()).prop_map(|(key, tags, invocation)| Kind::Untag { key, tags, invocation }),
-        2 => (key, 0_u8..3, rarely(), invocation)
+        2 => (key.clone(), 0_u8..3, rarely(), invocation)
             .prop_map(|(key, text, stale, invocation)| Kind::Describe { key, text, stale, invocation }),
         5 => (0_u8..3, 0_u8..5, 0_u8..3, 0_u8..2)
             .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
+        2 => prop::collection::vec(key, 1..4).prop_map(|keys| Kind::Admit { keys }),
     ]
 }
 
@@ -339,6 +341,7 @@ impl Kind {
                 next_update: Timestamp::from_millis(9),
                 der: vec![*contents, *number],
             })),
+            Self::Admit { keys } => CommandBody::AdmitKeys(AdmitKeys { keys: keys.iter().map(|number| key(*number)).collect() }),
         }
     }
 }

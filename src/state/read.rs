@@ -67,6 +67,11 @@ pub(crate) mod counter {
     pub(crate) fn reservations_of(primary: &Region) -> String {
         format!("reservations/{primary}")
     }
+
+    /// Whether a row counts what was said between this region and its peers.
+    pub(crate) fn is_of_peers(row: &[u8]) -> bool {
+        row.starts_with(b"dirty/") || row.starts_with(b"reservations/")
+    }
 }
 
 /// The record of type `R` at `row`.
@@ -77,7 +82,7 @@ pub fn record<R: Record>(tables: &(impl Tables + ?Sized), row: &[u8]) -> Result<
     tables.get(R::TABLE, row)?.map(|bytes| decode(row, &bytes)).transpose()
 }
 
-fn decode<R: Record>(row: &[u8], bytes: &[u8]) -> Result<R, StateError> {
+pub(crate) fn decode<R: Record>(row: &[u8], bytes: &[u8]) -> Result<R, StateError> {
     encoding::decode(R::SCHEMA, bytes).map_err(|source| StateError::Corrupt { table: R::TABLE, row: hex::encode(row), source })
 }
 
@@ -226,6 +231,26 @@ fn scan_aliases(
     })
 }
 
+/// At most `most` keys of the region, in the order of their rows, after `after`.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn key_ids(tables: &(impl Tables + ?Sized), after: Option<&KeyId>, most: usize) -> Result<Vec<KeyId>, StateError> {
+    let mut keys = Vec::new();
+    let from = after.map(KeyId::to_row);
+    let from = from.as_ref().map_or(&[][..], |row| row.as_slice());
+    scan_prefix(tables, Table::Keys, &[], from, |row, _| {
+        if keys.len() >= most {
+            return Ok(ControlFlow::Break(()));
+        }
+        if after.is_none() || row != from {
+            keys.push(key_id_of_row(Table::Keys, row)?);
+        }
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(keys)
+}
+
 /// What an invocation id did, if it is remembered.
 ///
 /// # Errors
@@ -368,6 +393,20 @@ pub fn crls(tables: &(impl Tables + ?Sized)) -> Result<Vec<CrlRecord>, StateErro
         Ok(ControlFlow::Continue(()))
     })?;
     Ok(crls)
+}
+
+/// Every node id that was ever used, in rising order.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn node_ids(tables: &(impl Tables + ?Sized)) -> Result<Vec<NodeId>, StateError> {
+    let mut ids = Vec::new();
+    scan_prefix(tables, Table::Nodes, &[], &[], |row, _| {
+        let id = <[u8; 8]>::try_from(row).map_err(|_| StateError::corrupt_row(Table::Nodes, row))?;
+        ids.push(NodeId::from_be_bytes(id));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(ids)
 }
 
 pub(crate) fn count(tables: &(impl Tables + ?Sized), name: &str) -> Result<u64, StateError> {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use claviger_protocol::{Author, Epoch, STATUS_SCHEMA, SharedDoc, StatusRecord};
+use claviger_protocol::{Author, Enablement, Epoch, STATUS_SCHEMA, SharedDoc, StatusRecord};
 use claviger_types::{AccountId, ClusterId, Incarnation, KeyId, NodeInstance, Partition, Region, Sealed, Timestamp, TrustDomain};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ macro_rules! record {
     };
 }
 
-/// Who this region is: written once, by its first command.
+/// Who this region is: written by its first command, and anew by a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionRecord {
     /// The region's name.
@@ -42,8 +42,23 @@ pub struct RegionRecord {
     pub incarnation: Incarnation,
     /// The barrier's keyring, sealed by the root key.
     pub keyring: Sealed,
+    /// From what the present life was restored; `None` in a region's first life.
+    pub restored: Option<RestoredFrom>,
 }
 record!(RegionRecord, Meta, 1);
+
+/// The life before a restore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoredFrom {
+    /// The cluster that was lost.
+    pub cluster_id: ClusterId,
+    /// Its life.
+    pub incarnation: Incarnation,
+    /// Which backup: the SHA-256 of its manifest.
+    pub backup: [u8; 32],
+    /// When, by the clock of the machine that restored it.
+    pub at: Timestamp,
+}
 
 impl RegionRecord {
     /// Its row in `Meta`.
@@ -92,8 +107,24 @@ pub struct Regional {
     pub description: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
-    /// What EnableKey and DisableKey have left.
+    /// What EnableKey and DisableKey have left. Whether the key may be used is [`Regional::enablement`]'s to say.
     pub enabled: bool,
+    /// The life of the region in which the key was made or an operator admitted it.
+    pub admitted_in: Incarnation,
+}
+
+impl Regional {
+    /// Whether the region, in its life `present`, lets the key be used. A restore gives the region another life, so it
+    /// withholds every key at once and touches none: what was revoked after the backup must not come back by itself.
+    pub fn enablement(&self, present: Incarnation) -> Enablement {
+        if self.admitted_in != present {
+            Enablement::Withheld
+        } else if self.enabled {
+            Enablement::Enabled
+        } else {
+            Enablement::Disabled
+        }
+    }
 }
 
 /// A key as this region holds it.
@@ -112,7 +143,7 @@ pub struct KeyRecord {
     /// The greatest epoch seen or promised.
     pub greatest_epoch: Epoch,
 }
-record!(KeyRecord, Keys, 1);
+record!(KeyRecord, Keys, 2);
 
 /// An alias of an account, in this region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

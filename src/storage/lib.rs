@@ -23,5 +23,5 @@ pub use local::{LocalIdentity, LocalStore};
 pub use log::{Done, LogStore, SimulatedBatch, SimulatedDisk, SimulatedWriter};
 pub use options::StorageOptions;
 pub use snapshot::{SNAPSHOT_CHUNK_BYTES_MAX, SnapshotDir, SnapshotFile, SnapshotReceiver};
-pub use state::{StateSnapshot, StateStore};
+pub use state::{StateImport, StateSnapshot, StateStore};
 pub use storage::Storage;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
@@ -15,10 +16,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
 use crate::client::ClientTls;
 use crate::connector::connect_tls;
-use crate::error::{ApiClientError, ConnectError};
+use crate::error::{ApiClientError, BoxError, ConnectError};
 use crate::pool::parse_endpoint;
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
@@ -91,6 +93,30 @@ impl ApiClient {
         self.parse(&response)
     }
 
+    /// GETs a path whose answer may have any length, and gives it to `take` piece by piece. When this returns `Ok` the
+    /// answer was whole; the server must keep sending.
+    ///
+    /// # Errors
+    /// See [`ApiClientError`]; a status other than success is `Refused`. What `take` returns ends it too.
+    pub async fn download<E: From<ApiClientError>>(&self, path: &str, mut take: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let exchange = self.send(Method::GET, path, JSON, Bytes::new());
+        let (response, _driver) = tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| Err(self.timed_out()))?;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let refused = Limited::new(body, ANSWER_BYTES_MAX).collect();
+            let refused = tokio::time::timeout(ANSWER_TIMEOUT, refused).await.map_err(|_| self.timed_out())?;
+            let body = refused.map_err(|source| self.unknown(source))?.to_bytes();
+            return Err(self.refused(&ApiResponse { status, body }).into());
+        }
+        while let Some(frame) = tokio::time::timeout(ANSWER_TIMEOUT, body.frame()).await.map_err(|_| self.timed_out())? {
+            if let Ok(bytes) = frame.map_err(|source| self.unknown(source.into()))?.into_data() {
+                take(&bytes)?;
+            }
+        }
+        Ok(())
+    }
+
     /// POSTs bytes under these headers (`content-type` among them) and returns the answer whatever its status.
     ///
     /// # Errors
@@ -111,56 +137,90 @@ impl ApiClient {
         headers: &[(&str, V)],
         body: Bytes,
     ) -> Result<ApiResponse, ApiClientError> {
+        let exchange = async {
+            let (response, _driver) = self.send(method, path, headers, body).await?;
+            let status = response.status();
+            let body =
+                Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|source| self.unknown(source))?.to_bytes();
+            Ok(ApiResponse { status, body })
+        };
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.unwrap_or_else(|_| Err(self.timed_out()))
+    }
+
+    /// Connects, sends, and reads the head of the answer. The connection ends with what drives it.
+    async fn send<V: AsRef<str>>(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, V)],
+        body: Bytes,
+    ) -> Result<(Response<Incoming>, AbortOnDrop), ApiClientError> {
         let request = |host: &str| {
             let builder = Request::builder().method(method).uri(path).header(header::HOST, host);
             let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value.as_ref()));
             let source = |e: http::Error| ApiClientError::Request { target: self.target.clone(), source: e.into() };
             builder.body(Full::new(body)).map_err(source)
         };
-        let connect_failed = |source| ApiClientError::Connect { target: self.target.clone(), source };
         match &self.way {
             Way::Https { name, port, tls } => {
                 let connecting = connect_tls(tls, name.clone(), *port);
                 let stream = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
                     .await
                     .unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT)))
-                    .map_err(connect_failed)?;
+                    .map_err(|source| self.not_connected(source))?;
                 let host = self.target.trim_start_matches("https://");
                 self.exchange(stream, request(host)?).await
             }
             Way::Unix(socket) => {
-                let stream = UnixStream::connect(socket).await.map_err(|e| connect_failed(ConnectError::Tcp(e)))?;
+                let stream = UnixStream::connect(socket).await.map_err(|e| self.not_connected(ConnectError::Tcp(e)))?;
                 self.exchange(stream, request("localhost")?).await
             }
         }
     }
 
-    async fn exchange<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<ApiResponse, ApiClientError>
+    async fn exchange<S>(&self, stream: S, request: Request<Full<Bytes>>) -> Result<(Response<Incoming>, AbortOnDrop), ApiClientError>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let unknown = |source| ApiClientError::Unknown { target: self.target.clone(), source };
-        let exchange = async {
-            let (mut sender, driver) = http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|e| ApiClientError::Connect { target: self.target.clone(), source: ConnectError::Http(e) })?;
-            let driver = tokio::spawn(driver);
-            let response = sender.send_request(request).await.map_err(|e| unknown(e.into()))?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(unknown)?.to_bytes();
-            driver.abort();
-            Ok(ApiResponse { status, body })
-        };
-        tokio::time::timeout(ANSWER_TIMEOUT, exchange)
-            .await
-            .unwrap_or_else(|_| Err(ApiClientError::TimedOut { target: self.target.clone(), after: ANSWER_TIMEOUT }))
+        let (mut sender, driver) = http1::handshake(TokioIo::new(stream)).await.map_err(|e| self.not_connected(ConnectError::Http(e)))?;
+        let driver = AbortOnDrop(tokio::spawn(async move {
+            // Whoever waits for the answer is told.
+            let _ = driver.await;
+        }));
+        let response = sender.send_request(request).await.map_err(|e| self.unknown(e.into()))?;
+        Ok((response, driver))
+    }
+
+    fn not_connected(&self, source: ConnectError) -> ApiClientError {
+        ApiClientError::Connect { target: self.target.clone(), source }
+    }
+
+    fn unknown(&self, source: BoxError) -> ApiClientError {
+        ApiClientError::Unknown { target: self.target.clone(), source }
+    }
+
+    fn timed_out(&self) -> ApiClientError {
+        ApiClientError::TimedOut { target: self.target.clone(), after: ANSWER_TIMEOUT }
+    }
+
+    fn refused(&self, response: &ApiResponse) -> ApiClientError {
+        let body = String::from_utf8_lossy(&response.body).chars().take(REFUSAL_CHARS_MAX).collect();
+        ApiClientError::Refused { target: self.target.clone(), status: response.status, body }
     }
 
     fn parse<T: DeserializeOwned>(&self, response: &ApiResponse) -> Result<T, ApiClientError> {
         if !response.status.is_success() {
-            let body = String::from_utf8_lossy(&response.body).chars().take(REFUSAL_CHARS_MAX).collect();
-            return Err(ApiClientError::Refused { target: self.target.clone(), status: response.status, body });
+            return Err(self.refused(response));
         }
         serde_json::from_slice(&response.body).map_err(|source| ApiClientError::Answer { target: self.target.clone(), source })
+    }
+}
+
+/// Ends what drives a connection when nobody waits for its answers any more.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }

@@ -33,6 +33,7 @@ use crate::accept::AcceptLimits;
 use crate::identity::{Certificate, Peer};
 use crate::live::LiveConnection;
 use crate::paced_body::PacedBody;
+use crate::watched_body::watched;
 
 /// Receive window of one HTTP/2 stream: the largest API body in one flight.
 const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
@@ -75,7 +76,7 @@ pub(crate) async fn drive<S>(
             let answer = standing.check().map(|()| router.clone().call(request));
             async move {
                 let answer: Result<_, Infallible> = match answer {
-                    Ok(answer) => answer.await,
+                    Ok(answer) => answer.await.map(|answer| answer.map(|body| watched(body, &in_flight.0))),
                     Err(refusal) => Ok(refusal.into_response()),
                 };
                 drop(in_flight);
@@ -173,11 +174,11 @@ pub(crate) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
 }
 
 /// What the watchdog knows of a connection. Written once per request, read once per timeout.
-struct Activity {
+pub(crate) struct Activity {
     started: Instant,
     in_flight: AtomicUsize,
     begun: AtomicU64,
-    /// Milliseconds after `started` at which the last answer was ready.
+    /// Milliseconds after `started` at which the last answer was ready, or the last frame of a long one was sent.
     last_answer_ms: AtomicU64,
 }
 
@@ -190,6 +191,12 @@ enum State {
 impl Activity {
     fn new() -> Self {
         Self { started: Instant::now(), in_flight: AtomicUsize::new(0), begun: AtomicU64::new(0), last_answer_ms: AtomicU64::new(0) }
+    }
+
+    /// Something was sent.
+    pub(crate) fn touch(&self) {
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last_answer_ms.store(now_ms, Ordering::Release);
     }
 
     /// When to look next. While a request is being worked on, that is one idle timeout from now.
@@ -226,8 +233,7 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let now_ms = u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.last_answer_ms.store(now_ms, Ordering::Release);
+        self.0.touch();
         self.0.in_flight.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -10,7 +10,7 @@ use http::StatusCode;
 
 use crate::identity::IdentityError;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A configuration that cannot be built from the files named. Every variant names the file and what to do about it.
 #[derive(Debug, thiserror::Error)]

@@ -33,6 +33,8 @@ mod testing;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_download;
+#[cfg(test)]
 mod tests_expiry;
 #[cfg(test)]
 mod tests_limits;
@@ -43,6 +45,7 @@ mod tests_reload;
 #[cfg(test)]
 mod tests_revocation;
 mod verify;
+mod watched_body;
 
 pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};

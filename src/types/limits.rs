@@ -62,3 +62,5 @@ pub const PEER_ENDPOINTS_MAX: usize = 16;
 pub const CRL_BYTES_MAX: usize = 512 * 1024;
 /// CAs whose revocation lists a region holds. A list is never let go, so this bounds the CAs of a region's whole life.
 pub const CRLS_MAX: usize = 32;
+/// Keys that one command admits after a restore: some 100 KiB of log and a few milliseconds of apply.
+pub const ADMIT_KEYS_MAX: usize = 1000;

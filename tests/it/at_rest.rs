@@ -105,7 +105,7 @@ fn restart_with_snapshots(deployment: &mut Deployment, node: &Value) -> u32 {
     pid
 }
 
-fn root_key(node: &Value) -> [u8; 32] {
+pub(crate) fn root_key(node: &Value) -> [u8; 32] {
     let text = std::fs::read_to_string(Path::new(node["config"].as_str().unwrap()).with_file_name("root.key")).unwrap();
     hex::decode(text.lines().nth(1).unwrap()).unwrap().try_into().unwrap()
 }
@@ -120,7 +120,7 @@ fn dump(pid: u32, dir: &Path) -> PathBuf {
 }
 
 /// All forms of all secrets, looked for in one pass: a file is searched once and not once for each of them.
-struct Needles {
+pub(crate) struct Needles {
     /// The forms that begin with these eight bytes.
     by_prefix: HashMap<[u8; PREFIX], Vec<(Vec<u8>, &'static str)>>,
     /// Which first two bytes any of them has.
@@ -130,7 +130,7 @@ struct Needles {
 const PREFIX: usize = 8;
 
 impl Needles {
-    fn new<'a>(secrets: impl Iterator<Item = &'a [u8; 32]>) -> Self {
+    pub(crate) fn new<'a>(secrets: impl Iterator<Item = &'a [u8; 32]>) -> Self {
         let mut needles = Self { by_prefix: HashMap::new(), begins: vec![false; 1 << 16] };
         for secret in secrets {
             // Halves, so that a copy that is cut or overwritten in part is found too.
@@ -150,7 +150,7 @@ impl Needles {
     }
 
     /// The first place that holds one, and in which form.
-    fn find(&self, bytes: &[u8]) -> Option<(usize, &'static str)> {
+    pub(crate) fn find(&self, bytes: &[u8]) -> Option<(usize, &'static str)> {
         bytes.windows(PREFIX).enumerate().filter(|(_, window)| self.begins[pair(window)]).find_map(|(at, window)| {
             let candidates = self.by_prefix.get(window)?;
             candidates.iter().find(|(needle, _)| bytes[at..].starts_with(needle)).map(|(_, form)| (at, *form))

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use claviger_barrier::provider::FileProvider;
@@ -79,10 +79,17 @@ impl Deployment {
 
     /// Calls an operation at the first node of a region as the demo's administrator.
     pub(crate) fn call(&self, region: &str, operation: &str, input: &Value) -> Result<Value, String> {
+        self.call_at(self.region(region)["nodes"][0]["api"].as_str().unwrap(), None, operation, input)
+    }
+
+    /// Calls an operation at `api` as the demo's administrator, under this invocation id if there is one.
+    pub(crate) fn call_at(&self, api: &str, invocation: Option<&str>, operation: &str, input: &Value) -> Result<Value, String> {
         let files = self.identity("admin");
         let tls = ClientTls::api(&files, Path::new(self.contract["ca"].as_str().unwrap())).unwrap();
-        let client = ApiClient::https(self.region(region)["nodes"][0]["api"].as_str().unwrap(), tls).unwrap();
-        let headers = [("x-amz-target", format!("TrentService.{operation}")), ("content-type", "application/x-amz-json-1.1".to_owned())];
+        let client = ApiClient::https(api, tls).unwrap();
+        let mut headers =
+            vec![("x-amz-target", format!("TrentService.{operation}")), ("content-type", "application/x-amz-json-1.1".to_owned())];
+        headers.extend(invocation.map(|invocation| ("amz-sdk-invocation-id", invocation.to_owned())));
         let body = serde_json::to_vec(input).unwrap();
         let answer = self.runtime.block_on(client.post_with_headers("/", &headers, body.into())).map_err(|error| error.to_string())?;
         let text = String::from_utf8(answer.body.to_vec()).unwrap();
@@ -104,7 +111,12 @@ impl Deployment {
     }
 
     pub(crate) fn kill(&mut self, node: &Value) {
-        signal(pid_of(node), rustix::process::Signal::KILL);
+        self.end(node, rustix::process::Signal::KILL);
+    }
+
+    /// Ends a node that the demo started, and waits until it is gone. One that is killed may leave its state behind its log.
+    pub(crate) fn end(&mut self, node: &Value, with: rustix::process::Signal) {
+        signal(pid_of(node), with);
         // Its first thread can be a zombie while others still end and hold its files.
         let (stat, tasks) = (format!("/proc/{}/stat", node["pid"]), format!("/proc/{}/task", node["pid"]));
         eventually("the node is gone", || {
@@ -115,9 +127,15 @@ impl Deployment {
 
     /// Starts a node again, as a child of this process, and says which process it is now.
     pub(crate) fn restart(&mut self, node: &Value) -> u32 {
-        let log = std::fs::OpenOptions::new().append(true).open(node["log"].as_str().unwrap()).unwrap();
+        self.serve(Path::new(node["config"].as_str().unwrap()), Path::new(node["log"].as_str().unwrap()))
+    }
+
+    /// Starts a node as a child of this process, and says which process it is.
+    pub(crate) fn serve(&mut self, config: &Path, log: &Path) -> u32 {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         let child = Command::new(BINARY)
-            .args(["serve", "--config", node["config"].as_str().unwrap()])
+            .args(["serve", "--config"])
+            .arg(config)
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
@@ -174,6 +192,16 @@ pub(crate) fn metrics_status(node: &Value, path: &str) -> Option<u16> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+/// Runs `claviger` to its end.
+pub(crate) fn claviger(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+/// All that a command said.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A stopped node's data, opened as only the holder of its root key can.

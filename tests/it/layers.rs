@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("state", &["types", "protocol"]),
     ("storage", &["types", "state"]),
     ("barrier", &["types", "crypto"]),
+    ("backup", &["types", "crypto", "barrier", "state"]),
     ("tls", &["types"]),
     ("consensus", &["types", "state", "storage", "tls"]),
     ("replication", &["types", "crypto", "barrier", "protocol", "state", "consensus", "tls"]),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
-use claviger_shapes::admin::{AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, Peer, PublishCrlResult};
+use claviger_shapes::admin::{AddPeerResult, AdminError, AdminErrorCode, AdmitKeysResult, Crl, Identity, Peer, PublishCrlResult};
 use claviger_types::{Identity as Holder, RevocationFlag};
 use http::Method;
 
@@ -109,9 +109,34 @@ async fn without_a_leader_an_operators_certificate_is_good_for_the_status_alone(
 }
 
 #[tokio::test]
+async fn backups_are_streamed_and_keys_admitted() {
+    let answer = ask(Method::GET, "/admin/v1/backup", "").await;
+    assert_eq!((answer.status.as_u16(), &answer.body[..]), (200, &b"sealed pieces"[..]));
+    assert_eq!(answer.headers["content-type"], "application/octet-stream");
+    assert!(answer.headers.get("content-length").is_none(), "nobody knows how long it will be");
+    let admitted = ask(Method::POST, "/admin/v1/keys/admit", r#"{"scope":"all","after":"x"}"#).await;
+    let admitted: AdmitKeysResult = serde_json::from_slice(&admitted.body).unwrap();
+    assert_eq!((admitted.admitted, admitted.unchanged, admitted.next.as_deref()), (3, 1, Some("x")));
+    let unknown = ask(Method::POST, "/admin/v1/keys/admit", r#"{"scope":{"key":"x"},"after":null}"#).await;
+    assert_eq!(error_of(&unknown), (404, AdminErrorCode::NotFound));
+    for bad in ["", "{}", r#"{"scope":"none","after":null}"#, r#"{"scope":"all","after":null,"more":1}"#] {
+        assert_eq!(error_of(&ask(Method::POST, "/admin/v1/keys/admit", bad).await), (400, AdminErrorCode::Invalid), "{bad}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_else_is() {
     let router = router(&FakeKms::new(), Limits::default());
-    for path in ["/admin/v1/identity", "/admin/v1/peers", "/admin/v1/status", "/admin/v1/peers/probe", "/admin/nothing", "/admin"] {
+    for path in [
+        "/admin/v1/identity",
+        "/admin/v1/backup",
+        "/admin/v1/keys/admit",
+        "/admin/v1/peers",
+        "/admin/v1/status",
+        "/admin/v1/peers/probe",
+        "/admin/nothing",
+        "/admin",
+    ] {
         let bare = || http::Request::get(path).body(Body::empty()).unwrap();
         assert_eq!(error_of(&send(&router, bare()).await), (403, AdminErrorCode::Forbidden), "{path} without a certificate");
         for other in

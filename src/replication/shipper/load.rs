@@ -180,7 +180,7 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
     fn take_document(&mut self, age: Age) -> Result<Option<Stop>, ReplicationError> {
         let Some(key) = read::key(self.tables, &age.1)? else { return Ok(None) };
         let what = What::Document(key.document.version.clone());
-        if key.document.primary() != &self.me.region || self.sent.holds(&age.1, &what, self.now) {
+        if !key.document.is_owned_by(&self.me.author()) || self.sent.holds(&age.1, &what, self.now) {
             return Ok(None);
         }
         let document = encoding::encode(DOCUMENT_SCHEMA, &key.document).map_err(ReplicationError::Encode)?;

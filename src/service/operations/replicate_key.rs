@@ -3,7 +3,7 @@
 
 use claviger_consensus as consensus;
 use claviger_shapes::{ApiError, Operation, ReplicateKeyRequest, ReplicateKeyResponse};
-use claviger_state::protocol::{MemberStatus, SharedDoc};
+use claviger_state::protocol::{Author, MemberStatus, SharedDoc};
 use claviger_state::{self as state, CommandBody, Expected, KeyRecord, Once, Outcome, Refusal, Regional, Response, read};
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{KeyArn, KeyState, Region, Timestamp};
@@ -68,10 +68,12 @@ impl<R: consensus::Region> Service<R> {
     /// What the state machine will check again, so that a hopeless request does not trouble the target.
     fn check_replicable(&self, arn: &KeyArn, record: &KeyRecord, region: &Region) -> Result<(), ApiError> {
         let document = &record.document;
-        if !document.key_id.is_multi_region() || *document.primary() != self.config.region {
+        // A restored region is primary of nothing that it authored in another life.
+        let me = Author { region: self.config.region.clone(), incarnation: self.config.incarnation };
+        if !document.key_id.is_multi_region() || !document.is_owned_by(&me) {
             return Err(ApiError::not_primary(arn));
         }
-        let state = document.state_in(&self.config.region, record.regional.enabled);
+        let state = document.state_in(&self.config.region, record.regional.enablement(self.config.incarnation));
         if state != KeyState::Enabled {
             return Err(unusable(arn, state));
         }
@@ -91,8 +93,13 @@ impl<R: consensus::Region> Service<R> {
     /// The replica as its own region will show it at first. Its creation date is the clock's: the target's log has not
     /// given one yet.
     fn replica(&self, request: ReplicateKeyRequest, document: &SharedDoc) -> ReplicateKeyResponse {
-        let regional =
-            Regional { created_at: self.config.clock.now(), description: request.description, tags: request.tags, enabled: true };
+        let regional = Regional {
+            created_at: self.config.clock.now(),
+            description: request.description,
+            tags: request.tags,
+            enabled: true,
+            admitted_in: self.config.incarnation,
+        };
         ReplicateKeyResponse {
             replica_key_metadata: self.metadata_in(&request.replica_region, document, &regional),
             replica_policy: default_policy::document(&self.config.partition, document.account),

@@ -2,10 +2,11 @@
 
 use claviger_consensus as consensus;
 use claviger_shapes::{ApiError, Operation};
+use claviger_state::protocol::Enablement;
 use claviger_state::{self as state, CommandBody, Expected, SetKeyEnabled};
 use claviger_types::{KeyRef, KeyState};
 
-use crate::error::{Subject, unusable};
+use crate::error::{Subject, not_admitted, unusable};
 use crate::{Context, Service};
 
 /// One of the two operations.
@@ -28,9 +29,13 @@ impl<R: consensus::Region> Service<R> {
         let command = |once| {
             let arn = self.authorised(context, key, switch.action)?;
             let record = self.record(&arn)?;
-            let state = record.document.state_in(&self.config.region, record.regional.enabled);
+            let enablement = record.regional.enablement(self.config.incarnation);
+            let state = record.document.state_in(&self.config.region, enablement);
             if state == KeyState::Creating {
                 return Err(unusable(&arn, state));
+            }
+            if switch.enabled && enablement == Enablement::Withheld {
+                return Err(not_admitted(&arn));
             }
             let key = Expected { key_id: arn.key_id, revision: record.revision };
             Ok(CommandBody::SetKeyEnabled(SetKeyEnabled { once, key, enabled: switch.enabled }))

@@ -13,3 +13,4 @@ mod races;
 mod replicas;
 mod replicate;
 mod revoked;
+mod withheld;

@@ -1,6 +1,6 @@
 //! What the API's writes do to keys.
 
-use claviger_protocol::{AddMemberError, NewDocument, SharedDoc};
+use claviger_protocol::{AddMemberError, Enablement, NewDocument, SharedDoc};
 use claviger_types::limits::KEYS_PER_ACCOUNT_MAX;
 use claviger_types::{KeyState, Region};
 
@@ -33,7 +33,13 @@ impl Step<'_> {
             revision: self.index,
             greatest_epoch: document.version.epoch.clone(),
             document,
-            regional: Regional { created_at: self.now, description: create.description.clone(), tags: create.tags.clone(), enabled: true },
+            regional: Regional {
+                created_at: self.now,
+                description: create.description.clone(),
+                tags: create.tags.clone(),
+                enabled: true,
+                admitted_in: me.incarnation,
+            },
             id_secret: create.id_secret.clone(),
             status_revision: 0,
         };
@@ -44,9 +50,14 @@ impl Step<'_> {
 
     pub(super) fn set_key_enabled(&mut self, me: &RegionRecord, set: &SetKeyEnabled) -> Result<Outcome, StateError> {
         let mut record = granted!(self.authorised(&set.key)?);
-        let state = record.document.state_in(&me.region, record.regional.enabled);
+        let enablement = record.regional.enablement(me.incarnation);
+        let state = record.document.state_in(&me.region, enablement);
         if state == KeyState::Creating {
             return Ok(Err(Refusal::InvalidState(state)));
+        }
+        // The account may be the one whose revocation the restore has undone. What it disables stays so when admitted.
+        if set.enabled && enablement == Enablement::Withheld {
+            return Ok(Err(Refusal::NotAdmitted));
         }
         if record.regional.enabled != set.enabled {
             record.regional.enabled = set.enabled;
@@ -57,7 +68,7 @@ impl Step<'_> {
 
     pub(super) fn replicate_key(&mut self, me: &RegionRecord, replicate: &ReplicateKey) -> Result<Outcome, StateError> {
         let mut record = granted!(self.authorised(&replicate.key)?);
-        let state = record.document.state_in(&me.region, record.regional.enabled);
+        let state = record.document.state_in(&me.region, record.regional.enablement(me.incarnation));
         if state != KeyState::Enabled {
             return Ok(Err(Refusal::InvalidState(state)));
         }

@@ -38,7 +38,7 @@ impl Step<'_> {
             Ok(record) => record,
             refused => return Ok(refused),
         };
-        let state = record.document.state_in(&me.region, record.regional.enabled);
+        let state = record.document.state_in(&me.region, record.regional.enablement(me.incarnation));
         Ok(if labels_may_change(state) { Ok(record) } else { Err(Refusal::InvalidState(state)) })
     }
 

@@ -1,5 +1,6 @@
 //! Carrying out one command: everything here is a function of the tables, the log index and the command.
 
+mod admit;
 mod aliases;
 mod crl;
 mod dirty;
@@ -87,6 +88,7 @@ impl Step<'_> {
             CommandBody::UntagResource(untag) => self.untag_resource(&me, untag),
             CommandBody::UpdateKeyDescription(update) => self.update_key_description(&me, update),
             CommandBody::PublishCrl(publish) => self.publish_crl(publish),
+            CommandBody::AdmitKeys(admit) => self.admit_keys(&me, admit),
         }
     }
 

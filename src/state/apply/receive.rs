@@ -72,6 +72,7 @@ impl Step<'_> {
                         description: reservation.description,
                         tags: reservation.tags,
                         enabled: true,
+                        admitted_in: me.incarnation,
                     },
                     id_secret,
                     status_revision: 1,

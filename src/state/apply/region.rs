@@ -20,6 +20,7 @@ impl Step<'_> {
             cluster_id: found.cluster_id,
             incarnation: found.incarnation,
             keyring: found.keyring.clone(),
+            restored: None,
         };
         self.tables.put(RegionRecord::ROW, &record)?;
         self.tables.put(RegionKeysRecord::ROW, &found.region_keys)?;

@@ -48,7 +48,7 @@ fn built_sent_installed_and_still_there_after_a_restart() {
 
     let state = target.state();
     fill(&state, 9);
-    let old_view = state.snapshot();
+    let old_view = state.snapshot().unwrap();
     let old = all(&*state);
     let received = send(&snapshot, &state, 1000).unwrap();
     assert!(state.current_snapshot().unwrap().is_none(), "received is not installed");

@@ -57,6 +57,11 @@ impl Generation {
         self.directory.retired.store(true, Ordering::Release);
     }
 
+    /// The inverse of [`Generation::retire`].
+    pub(super) fn keep(&self) {
+        self.directory.retired.store(false, Ordering::Release);
+    }
+
     /// Makes all tables durable. `meta` was committed before this call.
     pub(super) fn flush(&self, meta: Meta) -> Result<(), StorageError> {
         self.engine.flush()?;

@@ -11,6 +11,9 @@ mod engine;
 #[cfg(test)]
 mod equivalence_tests;
 mod generation;
+mod import;
+#[cfg(test)]
+mod import_tests;
 mod install;
 mod memory;
 mod rocks;
@@ -20,6 +23,7 @@ mod store;
 pub(crate) mod tests;
 
 pub(crate) use engine::Backing;
+pub use import::StateImport;
 #[cfg(test)]
 pub(crate) use install::fill as install_files;
 pub use rows::StateSnapshot;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use claviger_state::{StateError, Table, Tables, Visit};
 
+use super::engine::Meta;
 use super::generation::Generation;
 use super::store::StateStore;
 
@@ -22,12 +23,19 @@ impl Tables for StateStore {
 pub struct StateSnapshot {
     // Let go before the tables may be closed and their directory removed: fields are dropped in this order.
     view: Box<dyn Tables + Send + Sync>,
+    meta: Meta,
     _generation: Arc<Generation>,
 }
 
 impl StateSnapshot {
-    pub(super) fn new(generation: Arc<Generation>) -> Self {
-        Self { view: Arc::clone(&generation.engine).view(), _generation: generation }
+    /// While nothing is committed: `meta` is of the same moment.
+    pub(super) fn new(generation: Arc<Generation>, meta: Meta) -> Self {
+        Self { view: Arc::clone(&generation.engine).view(), meta, _generation: generation }
+    }
+
+    /// The metadata of this name that was committed with what this shows.
+    pub fn raft_meta(&self, name: &str) -> Option<&[u8]> {
+        self.meta.get(name).map(Vec::as_slice)
     }
 }
 

@@ -107,8 +107,14 @@ impl StateStore {
     }
 
     /// The state at this moment, for several reads that must agree.
-    pub fn snapshot(&self) -> StateSnapshot {
-        StateSnapshot::new(self.generation.load_full())
+    ///
+    /// # Errors
+    /// When it cannot be read, or the store has stopped.
+    pub fn snapshot(&self) -> Result<StateSnapshot, StorageError> {
+        let _standing_still = self.running()?;
+        let generation = self.generation.load_full();
+        let meta = generation.engine.meta()?;
+        Ok(StateSnapshot::new(generation, meta))
     }
 
     /// Builds a snapshot of the state at this moment under the caller's `name` (letters, digits, `.`, `_`, `-`) and makes

@@ -75,7 +75,7 @@ fn a_view_stays_as_it_was() {
     let storage = open(dir.path());
     let state = storage.state();
     put(&state, b"a", b"1", 1);
-    let view = state.snapshot();
+    let view = state.snapshot().unwrap();
     put(&state, b"a", b"2", 2);
     put(&state, b"b", b"2", 2);
     assert_eq!(view.get(Table::Keys, b"a").unwrap().unwrap(), b"1");
@@ -186,7 +186,7 @@ proptest! {
         }
         for table in &Table::ALL[..3] {
             prop_assert_eq!(rows(&*state, *table, &from, most), rows(&memory, *table, &from, most));
-            prop_assert_eq!(rows(&state.snapshot(), *table, &from, most), rows(&memory, *table, &from, most));
+            prop_assert_eq!(rows(&state.snapshot().unwrap(), *table, &from, most), rows(&memory, *table, &from, most));
             prop_assert_eq!(state.get(*table, &from).unwrap(), memory.get(*table, &from).unwrap());
         }
     }

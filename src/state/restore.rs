@@ -1,0 +1,91 @@
+//! A region's tables taken from a backup, made into a region's first state in a new life (rule 11).
+//!
+//! This happens once, on one node, before there is a log: no command does it, so nobody can propose it to a region that
+//! lives, and no state of the old life is ever part of the new log or its snapshots. Documents are not touched: the region
+//! authored them in another life, so it is primary of nothing. Keys are not touched either: each was admitted in another
+//! life, so the region withholds it ([`crate::Regional::enablement`]).
+
+use claviger_protocol::StatusRecord;
+use claviger_types::{ClusterId, Incarnation, KeyId, Timestamp};
+
+use crate::read::{self, LOG_TIME_ROW, counter};
+use crate::{
+    AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Overlay, PeerRecord, Record, Refusal,
+    RegionKeysRecord, RegionRecord, RegisterNode, ReservationRecord, RestoredFrom, StateError, Table,
+};
+
+/// How a restored region differs from what its backup holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RestoreRegion {
+    /// Its new cluster: nodes of the lost one cannot talk to it.
+    pub cluster_id: ClusterId,
+    /// Its new life: peers refuse it until their operators admit it again.
+    pub incarnation: Incarnation,
+    /// Which backup: the SHA-256 of its manifest.
+    pub backup: [u8; 32],
+    /// The wall clock. Log time goes on from the backup's.
+    pub at: Timestamp,
+    /// The first node, under an id that the lost cluster never used.
+    pub node: RegisterNode,
+}
+
+/// Whether a restored region begins with this row of its backup.
+///
+/// What it owed to peers, and what it had promised to hold for them, was said in its old life: peers send their documents
+/// anew when they admit it, and ask for reservations anew.
+pub fn is_carried_over(table: Table, row: &[u8]) -> bool {
+    match table {
+        Table::Dirty | Table::DirtyByAge | Table::Reservations => false,
+        Table::Counters => !counter::is_of_peers(row),
+        _ => true,
+    }
+}
+
+/// Gives the region in `tables`, which hold every row of a backup that [`is_carried_over`], its new life.
+///
+/// # Errors
+/// The outer one when the tables cannot be read; the inner one when they hold no region, or the node's id is used.
+pub fn restore_region(tables: &mut Overlay<'_>, restore: &RestoreRegion) -> Result<Result<(), Refusal>, StateError> {
+    let Some(old) = read::region(tables)? else { return Ok(Err(Refusal::NotFounded)) };
+    if read::node(tables, restore.node.id)?.is_some() {
+        return Ok(Err(Refusal::NodeIdUsed));
+    }
+    let restored = RestoredFrom { cluster_id: old.cluster_id, incarnation: old.incarnation, backup: restore.backup, at: restore.at };
+    let new = RegionRecord { cluster_id: restore.cluster_id, incarnation: restore.incarnation, restored: Some(restored), ..old };
+    tables.put(RegionRecord::ROW, &new)?;
+    let node = NodeRecord { instance: restore.node.instance, registered_at: read::log_time(tables)? };
+    tables.put(&restore.node.id.to_be_bytes(), &node)?;
+    Ok(Ok(()))
+}
+
+/// Checks that this build reads a row, so that a region is not restored only to stop at it later.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn check_row(table: Table, row: &[u8], record: &[u8]) -> Result<(), StateError> {
+    let key_id = |row: &[u8]| KeyId::from_row(row).map(drop).map_err(|_| StateError::corrupt_row(table, row));
+    let number = || <[u8; 8]>::try_from(record).map(drop).map_err(|_| StateError::corrupt_row(table, row));
+    match table {
+        Table::Meta if row == LOG_TIME_ROW => number(),
+        Table::Meta if row == RegionRecord::ROW => decodes::<RegionRecord>(row, record),
+        Table::Meta if row == RegionKeysRecord::ROW => decodes::<RegionKeysRecord>(row, record),
+        Table::Meta => Err(StateError::corrupt_row(table, row)),
+        Table::Keys => key_id(row).and_then(|()| decodes::<KeyRecord>(row, record)),
+        Table::Materials => decodes::<MaterialRecord>(row, record),
+        Table::Aliases => decodes::<AliasRecord>(row, record),
+        Table::Counters => number(),
+        Table::Invocations => decodes::<InvocationRecord>(row, record),
+        Table::Peers => decodes::<PeerRecord>(row, record),
+        Table::Statuses => decodes::<StatusRecord>(row, record),
+        Table::Dirty => decodes::<DirtyRecord>(row, record),
+        Table::Reservations => key_id(row).and_then(|()| decodes::<ReservationRecord>(row, record)),
+        Table::Nodes => decodes::<NodeRecord>(row, record),
+        Table::Crls => decodes::<CrlRecord>(row, record),
+        // The row is all there is.
+        Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge | Table::AliasesByKey => Ok(()),
+    }
+}
+
+fn decodes<R: Record>(row: &[u8], record: &[u8]) -> Result<(), StateError> {
+    read::decode::<R>(row, record).map(drop)
+}
