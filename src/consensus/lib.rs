@@ -18,13 +18,17 @@ mod machine;
 mod membership;
 mod memory;
 mod network;
+mod operate;
 mod peers;
 mod propose;
 mod raft_types;
 mod read_rounds;
 mod region;
+mod seen;
 mod server;
 mod snapshot;
+mod survey;
+mod tend;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -33,6 +37,9 @@ mod tests_admission;
 mod tests_cluster;
 #[cfg(test)]
 mod tests_conformance;
+#[cfg(test)]
+mod tests_members;
+mod touch;
 mod wire;
 
 pub use config::{COMMAND_BYTES_MAX, ConsensusConfig, Limits, Timings};
@@ -41,4 +48,6 @@ pub use error::{ConsensusError, JoinError};
 pub use join::join_request;
 pub use leadership::{Leadership, MemberStatus, Role, Status};
 pub use memory::MemoryRegion;
+pub use operate::{MemberChange, OperateError, Operated};
 pub use region::{NoObserver, Observer, ProposeError, Region, Unavailable};
+pub use survey::{NodeReport, Surveyed};

@@ -221,7 +221,9 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::RegisterNode(_)
         | CommandBody::LapseReservation { .. }
         | CommandBody::ReceiveStatuses(_)
-        | CommandBody::StatusesDelivered { .. } => true,
+        | CommandBody::StatusesDelivered { .. }
+        | CommandBody::RemoveNode { .. }
+        | CommandBody::SetNodeRole { .. } => true,
         // The second time it says that it is founded, that nothing changed, that nothing is newer.
         CommandBody::FoundRegion(_) | CommandBody::AddPeer(_) | CommandBody::Reserve(_) | CommandBody::ReceiveDocuments(_) => false,
     }

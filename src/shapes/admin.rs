@@ -2,8 +2,15 @@
 //!
 //! Ids and fingerprints are lower-case hex, as they are shown to people. The routes are the api crate's.
 
+mod node;
+
 use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};
+
+pub use node::{
+    Disk, Member, Membership, MembersChanged, Node, NodeChange, NodeReport, NodeRole, NodeState, RegionNode, RegionStatus, Status,
+    TransferLeader,
+};
 
 /// Who a region is: what `claviger peer add` shows on both sides to compare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,31 +81,6 @@ pub struct ProbePeer {
     pub endpoints: Vec<String>,
     /// The region that is expected there.
     pub region: Region,
-}
-
-/// How the node that answers sees its region.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// The node that answers.
-    pub node: u64,
-    /// Its region.
-    pub region: Region,
-    /// Whether it serves.
-    pub ready: bool,
-    /// The leader it knows.
-    pub leader: Option<u64>,
-    /// Its Raft term.
-    pub term: u64,
-    /// Index of the last log entry it applied; 0 before the first.
-    pub applied: u64,
-    /// Voting members.
-    pub voters: Vec<u64>,
-    /// Members that do not vote yet.
-    pub learners: Vec<u64>,
-    /// The regions it replicates with.
-    pub peers: Vec<Peer>,
-    /// The version of the program.
-    pub version: String,
 }
 
 /// Why the admin API refuses.

@@ -10,7 +10,7 @@ use claviger_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountScope, Operation, RegionKeysRecord, RegionPublicKeys};
+use crate::{AccountScope, NodeRole, Operation, RegionKeysRecord, RegionPublicKeys};
 
 /// A command with the time at which the leader proposed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +78,18 @@ pub enum CommandBody {
         to: Region,
         /// Key and status revision of each.
         delivered: Vec<(KeyId, u64)>,
+    },
+    /// A node leaves the region for ever.
+    RemoveNode {
+        /// Its id.
+        id: NodeId,
+    },
+    /// What a node is to be.
+    SetNodeRole {
+        /// Its id.
+        id: NodeId,
+        /// What its operators want.
+        role: NodeRole,
     },
 }
 

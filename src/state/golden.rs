@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     AccountScope, AddPeer, Command, CommandBody, CreateKey, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
-    KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
+    KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
     Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve,
     Response, SealedMaterial, SetKeyEnabled,
 };
@@ -220,11 +220,13 @@ fn bodies() -> Vec<CommandBody> {
         }),
         CommandBody::ReceiveStatuses(ReceiveStatuses { from: author(), statuses: vec![status(Presence::Present)] }),
         CommandBody::StatusesDelivered { to: region("dc-north-1"), delivered: vec![(key_id(), 5), (KeyId::single_region([1; 16]), 6)] },
+        CommandBody::RemoveNode { id: 3 },
+        CommandBody::SetNodeRole { id: 4, role: NodeRole::Learner },
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 14] = [
     "found-region",
     "tick",
     "register-node",
@@ -237,6 +239,8 @@ const COMMANDS: [&str; 12] = [
     "receive-documents",
     "receive-statuses",
     "statuses-delivered",
+    "remove-node",
+    "set-node-role",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -253,6 +257,8 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::ReceiveDocuments(_) => 9,
         CommandBody::ReceiveStatuses(_) => 10,
         CommandBody::StatusesDelivered { .. } => 11,
+        CommandBody::RemoveNode { .. } => 12,
+        CommandBody::SetNodeRole { .. } => 13,
     }
 }
 
@@ -315,7 +321,10 @@ fn records() {
         },
     );
     let registered_at = Timestamp::from_millis(1_700_000_000_006);
-    record("node", &NodeRecord { instance: NodeInstance::from_bytes([0x77; 16]), registered_at });
+    let instance = NodeInstance::from_bytes([0x77; 16]);
+    record("node", &NodeRecord { instance, registered_at, role: NodeRole::Voter, removed_at: None });
+    let removed_at = Some(Timestamp::from_millis(1_700_000_000_008));
+    record("node-removed", &NodeRecord { instance, registered_at, role: NodeRole::Learner, removed_at });
     let outcome = Err(Refusal::InvalidState(KeyState::Creating));
     let at = Timestamp::from_millis(1_700_000_000_007);
     record("invocation", &InvocationRecord { operation: Operation::EnableKey, body_sha256: [0x55; 32], outcome, at });
@@ -365,6 +374,7 @@ fn outcomes() {
     .map(Err)
     .into();
     refusals.push(Err(Refusal::BadPeer("why".to_owned())));
+    refusals.extend([Refusal::OtherReservation, Refusal::UnknownNode, Refusal::NodeRemoved].map(Err));
     golden("outcomes-refusals", 1, &refusals);
     golden("operations", 1, &[Operation::CreateKey, Operation::EnableKey, Operation::DisableKey, Operation::ReplicateKey]);
 }

@@ -33,7 +33,7 @@ pub use memory::MemoryTables;
 pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
-    AccountScope, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record, RegionKeysRecord,
+    AccountScope, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, PeerRecord, Record, RegionKeysRecord,
     RegionPublicKeys, RegionRecord, Regional, ReservationRecord,
 };
 pub use tables::{Table, Tables, Visit};

@@ -134,6 +134,12 @@ pub enum Refusal {
     /// Another ReplicateKey for the same key and region, with other contents, is under way or was given up not long ago.
     #[error("another reservation is held for this key")]
     OtherReservation,
+    /// No node ever had this id.
+    #[error("no node of this region ever had this id")]
+    UnknownNode,
+    /// The node was removed from the region.
+    #[error("the node was removed from the region; its id is never used again: join with a new id and an empty data directory")]
+    NodeRemoved,
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.

@@ -284,6 +284,20 @@ pub fn node(tables: &(impl Tables + ?Sized), id: NodeId) -> Result<Option<NodeRe
     record(tables, &id.to_be_bytes())
 }
 
+/// Every node id that was ever used, removed ones too, in ascending order.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn nodes(tables: &(impl Tables + ?Sized)) -> Result<Vec<(NodeId, NodeRecord)>, StateError> {
+    let mut found = Vec::new();
+    scan_prefix(tables, Table::Nodes, &[], &[], |row, bytes| {
+        let id = <[u8; 8]>::try_from(row).map_err(|_| StateError::corrupt_row(Table::Nodes, row))?;
+        found.push((NodeId::from_be_bytes(id), decode(row, bytes)?));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
 pub(crate) fn count(tables: &(impl Tables + ?Sized), name: &str) -> Result<u64, StateError> {
     let Some(bytes) = tables.get(Table::Counters, name.as_bytes())? else { return Ok(0) };
     let bytes = <[u8; 8]>::try_from(bytes).map_err(|_| StateError::corrupt_row(Table::Counters, name.as_bytes()))?;

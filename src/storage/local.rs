@@ -8,9 +8,9 @@ use parking_lot::Mutex;
 use rocksdb::{DB, WriteOptions};
 use serde::{Deserialize, Serialize};
 
-use crate::StorageError;
 use crate::database::family;
 use crate::directory::DataDir;
+use crate::{DiskUse, StorageError, disk};
 
 pub(crate) const LOCAL_FAMILY: &str = "local";
 const IDENTITY_ROW: &[u8] = b"identity";
@@ -33,16 +33,16 @@ impl LocalIdentity {
     pub const SCHEMA: u8 = 1;
 }
 
-/// The node-local record.
+/// The node-local record, and the directory as a whole.
 pub struct LocalStore {
     db: Arc<DB>,
     writing: Mutex<()>,
-    _dir: Arc<DataDir>,
+    dir: Arc<DataDir>,
 }
 
 impl LocalStore {
     pub(crate) fn new(db: Arc<DB>, dir: Arc<DataDir>) -> Self {
-        Self { db, writing: Mutex::new(()), _dir: dir }
+        Self { db, writing: Mutex::new(()), dir }
     }
 
     /// Who this node is; `None` in a new directory.
@@ -58,6 +58,14 @@ impl LocalStore {
             row: hex::encode(IDENTITY_ROW),
             reason: error.to_string(),
         })
+    }
+
+    /// How much the whole data directory takes of its disk. It looks at every file: not to be called often.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn disk_use(&self) -> Result<DiskUse, StorageError> {
+        disk::disk_use(self.dir.path())
     }
 
     /// Writes who this node is, durably. Once written, only an unknown cluster may become known.

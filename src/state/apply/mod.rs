@@ -2,6 +2,7 @@
 
 mod dirty;
 mod keys;
+mod nodes;
 mod once;
 mod receive;
 mod region;
@@ -77,6 +78,8 @@ impl Step<'_> {
             CommandBody::ReceiveDocuments(receive) => self.receive_documents(&me, receive),
             CommandBody::ReceiveStatuses(receive) => self.receive_statuses(&me, receive),
             CommandBody::StatusesDelivered { to, delivered } => self.statuses_delivered(to, delivered),
+            CommandBody::RemoveNode { id } => self.remove_node(*id),
+            CommandBody::SetNodeRole { id, role } => self.set_node_role(*id, *role),
         }
     }
 
