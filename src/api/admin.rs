@@ -116,10 +116,7 @@ async fn probe_peer<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request
     answer(outcome.await)
 }
 
-async fn change_node<A: Admin>(
-    State(desk): State<Arc<Desk<A>>>,
-    path: Result<Path<(String, String)>, PathRejection>,
-) -> Response {
+async fn change_node<A: Admin>(State(desk): State<Arc<Desk<A>>>, path: Result<Path<(String, String)>, PathRejection>) -> Response {
     let change = |name: &str| NodeChange::ALL.into_iter().find(|change| change.name() == name);
     let Some((id, change)) = path.ok().and_then(|Path((id, name))| Some((id, change(&name)?))) else {
         return refusal(AdminErrorCode::NotFound, "there is nothing at this path");

@@ -101,7 +101,7 @@ impl api::Admin for NodeAdmin {
         let surveyed = self.consensus.survey().await;
         let known = read::nodes(&self.consensus.tables()).map_err(nodes::unreadable)?;
         let peers = self.peers_if_ready().await;
-        Ok(nodes::region_status(&self.region, &self.consensus.status(), surveyed, &known, peers))
+        Ok(nodes::region_status(&self.region, &self.consensus.status(), &surveyed, &known, peers))
     }
 
     async fn nodes(&self) -> Result<Vec<Node>, AdminError> {

@@ -76,7 +76,10 @@ pub(crate) struct OperateRequest(pub(crate) MemberChange);
 pub(crate) enum OperateAnswer {
     Done(Result<Operated, OperateError>),
     /// Ask again; this node may lead. What was recorded stays so.
-    NotLeader { leader: Option<NodeId>, changed: bool },
+    NotLeader {
+        leader: Option<NodeId>,
+        changed: bool,
+    },
 }
 
 impl From<OperateError> for OperateAnswer {

@@ -208,8 +208,9 @@ mod tests {
         member(id, false, Wanted::Voter)
     }
 
-    fn dead(of: SeenMember) -> SeenMember {
-        SeenMember { silent: Some(Duration::from_secs(5)), ..of }
+    fn dead(mut of: SeenMember) -> SeenMember {
+        of.silent = Some(Duration::from_secs(5));
+        of
     }
 
     /// Node 1 leads.

@@ -58,11 +58,8 @@ fn has_moved(inner: &Inner) -> bool {
 async fn tell(inner: &Inner, leader: NodeId) {
     let endpoint = inner.config.endpoint.clone();
     let request = JoinRequest { node: inner.config.node_id, instance: inner.identity.instance, endpoint };
-    let answer = if leader == inner.config.node_id {
-        Ok(membership::admit(inner, request).await)
-    } else {
-        ask(inner, leader, &request).await
-    };
+    let answer =
+        if leader == inner.config.node_id { Ok(membership::admit(inner, request).await) } else { ask(inner, leader, &request).await };
     match answer {
         Ok(JoinAnswer::Joined(_)) => info!(endpoint = %inner.config.endpoint, "the region knows that this node has moved"),
         Ok(answer) => debug!(?answer, "the region does not know yet that this node has moved"),

@@ -77,7 +77,8 @@ mod tests {
         assert!(matches!(Demo::load(&path), Err(DemoError::Unusable { .. })));
         let one = r#"{"name":"eu-west-1","nodes":[{"id":1,"api":"https://127.0.0.1:1"},{"id":2,"api":"https://127.0.0.1:2"}]}"#;
         let demo = |regions: &str| {
-            let text = format!(r#"{{"ca":"/ca.pem","agent":"http://a","operator":{{"cert":"/o.pem","key":"/o.key"}},"regions":[{regions}]}}"#);
+            let text =
+                format!(r#"{{"ca":"/ca.pem","agent":"http://a","operator":{{"cert":"/o.pem","key":"/o.key"}},"regions":[{regions}]}}"#);
             fs::write(&path, text).unwrap();
             Demo::load(&path).unwrap()
         };

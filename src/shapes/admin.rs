@@ -8,7 +8,7 @@ use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 pub use node::{
-    Disk, Member, Membership, MembersChanged, Node, NodeChange, NodeReport, NodeRole, NodeState, RegionNode, RegionStatus, Status,
+    Disk, Member, MembersChanged, Membership, Node, NodeChange, NodeReport, NodeRole, NodeState, RegionNode, RegionStatus, Status,
     TransferLeader,
 };
 

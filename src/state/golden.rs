@@ -20,9 +20,9 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     AccountScope, AddPeer, Command, CommandBody, CreateKey, DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord,
-    KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses, ReceivedDocument,
-    Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve,
-    Response, SealedMaterial, SetKeyEnabled,
+    KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once, Operation, Outcome, PeerRecord, ReceiveDocuments, ReceiveStatuses,
+    ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey,
+    ReservationRecord, Reserve, Response, SealedMaterial, SetKeyEnabled,
 };
 
 fn directory() -> PathBuf {

@@ -8,8 +8,8 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, NodeRole, Once, Operation,
-    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial,
+    AccountScope, AddPeer, Command, CommandBody, CreateKey, Expected, FoundRegion, KeyRecord, NodeRole, Once, Operation, ReceiveDocuments,
+    ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial,
     SetKeyEnabled, Tables, read,
 };
 use claviger_types::{

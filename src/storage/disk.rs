@@ -74,6 +74,9 @@ mod tests {
         let used = disk_use(dir.path()).unwrap();
         assert!((1 << 20..3 << 19).contains(&(used.used_bytes - empty.used_bytes)), "{used:?}");
         assert!(used.free_bytes > 0);
-        assert_eq!(disk_use(&dir.path().join("absent")).unwrap_err().to_string(), format!("cannot measure {}/absent", dir.path().display()));
+        assert_eq!(
+            disk_use(&dir.path().join("absent")).unwrap_err().to_string(),
+            format!("cannot measure {}/absent", dir.path().display())
+        );
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use claviger_barrier::provider::FileProvider;
@@ -15,6 +15,16 @@ use tempfile::TempDir;
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_claviger");
 const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Runs a command to its end.
+pub(crate) fn claviger(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+/// All that it said.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
 
 /// Asks until there is an answer.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
@@ -113,9 +123,9 @@ impl Deployment {
         });
     }
 
-    /// Starts a node again, as a child of this process, and says which process it is now.
+    /// Starts a node, or starts it again, as a child of this process, and says which process it is now.
     pub(crate) fn restart(&mut self, node: &Value) -> u32 {
-        let log = std::fs::OpenOptions::new().append(true).open(node["log"].as_str().unwrap()).unwrap();
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(node["log"].as_str().unwrap()).unwrap();
         let child = Command::new(BINARY)
             .args(["serve", "--config", node["config"].as_str().unwrap()])
             .envs(self.environment.iter().cloned())

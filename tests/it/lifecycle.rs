@@ -1,19 +1,11 @@
 //! Making, joining and stopping nodes by the commands that an operator uses; each can be run twice.
 
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::harness::{BINARY, Deployment, eventually, metrics_status, signal};
-
-fn claviger(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).output().unwrap()
-}
-
-fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
+use crate::harness::{BINARY, Deployment, claviger, eventually, metrics_status, said, signal};
 
 #[test]
 fn commands_say_what_they_changed_and_can_be_run_twice() {

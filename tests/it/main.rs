@@ -7,4 +7,6 @@ mod convergence;
 mod harness;
 mod layers;
 mod lifecycle;
+mod load;
+mod members;
 mod tree;

@@ -79,7 +79,18 @@ async fn nodes_are_changed_by_paths() {
 #[tokio::test]
 async fn nobody_else_is() {
     let router = router(&FakeKms::new(), Limits::default());
-    for path in ["/admin/v1/identity", "/admin/v1/peers", "/admin/v1/status", "/admin/v1/region", "/admin/v1/nodes", "/admin/v1/nodes/1/remove", "/admin/v1/leader/transfer", "/admin/v1/peers/probe", "/admin/nothing", "/admin"] {
+    for path in [
+        "/admin/v1/identity",
+        "/admin/v1/peers",
+        "/admin/v1/status",
+        "/admin/v1/region",
+        "/admin/v1/nodes",
+        "/admin/v1/nodes/1/remove",
+        "/admin/v1/leader/transfer",
+        "/admin/v1/peers/probe",
+        "/admin/nothing",
+        "/admin",
+    ] {
         let bare = || http::Request::get(path).body(Body::empty()).unwrap();
         assert_eq!(error_of(&send(&router, bare()).await), (403, AdminErrorCode::Forbidden), "{path} without a certificate");
         for other in

@@ -3,7 +3,7 @@
 use claviger_consensus as consensus;
 use claviger_consensus::{OperateError, Operated, Readiness, Role, Surveyed};
 use claviger_shapes::admin::{
-    AdminError, AdminErrorCode, Disk, Member, Membership, MembersChanged, Node, NodeReport, NodeRole, NodeState, Peer, RegionNode,
+    AdminError, AdminErrorCode, Disk, Member, MembersChanged, Membership, Node, NodeReport, NodeRole, NodeState, Peer, RegionNode,
     RegionStatus, Status,
 };
 use claviger_state::{NodeRecord, StateError, Tables, read};
@@ -77,7 +77,7 @@ pub(super) fn status(region: &Region, report: consensus::NodeReport, removed: Ve
 pub(super) fn region_status(
     region: &Region,
     own: &consensus::Status,
-    surveyed: Vec<Surveyed>,
+    surveyed: &[Surveyed],
     known: &[(NodeId, NodeRecord)],
     peers: Vec<Peer>,
 ) -> RegionStatus {
@@ -88,7 +88,7 @@ pub(super) fn region_status(
     let voters = view.voters.len();
     let members = view.voters.into_iter().map(|member| (Membership::Voter, member));
     let members = members.chain(view.learners.into_iter().map(|member| (Membership::Learner, member)));
-    let mut nodes: Vec<RegionNode> = members.map(|(membership, member)| region_node(membership, member, &surveyed, known)).collect();
+    let mut nodes: Vec<RegionNode> = members.map(|(membership, member)| region_node(membership, member, surveyed, known)).collect();
     nodes.sort_unstable_by_key(|node| node.id);
     let votes = |node: &&RegionNode| {
         let works = |report: &NodeReport| !matches!(report.state, NodeState::Stopped | NodeState::Removed);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use claviger_shapes::admin::{Membership, MembersChanged, Node, NodeChange, NodeRole, NodeState, RegionNode, RegionStatus};
+use claviger_shapes::admin::{MembersChanged, Membership, Node, NodeChange, NodeRole, NodeState, RegionNode, RegionStatus};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
@@ -227,7 +227,12 @@ mod tests {
 
     #[test]
     fn a_region_is_a_table_of_its_nodes() {
-        let lost = RegionNode { report: None, unreachable: Some("no answer".to_owned()), wanted: Membership::Removed, ..node(3, NodeRole::Follower) };
+        let lost = RegionNode {
+            report: None,
+            unreachable: Some("no answer".to_owned()),
+            wanted: Membership::Removed,
+            ..node(3, NodeRole::Follower)
+        };
         let status = RegionStatus {
             region: "eu-west-1".parse().unwrap(),
             answered_by: 2,

@@ -14,8 +14,8 @@ use super::{apply, once};
 use crate::random_commands::{PEERS, account, add_peer, author, found, key, region, steps};
 use crate::read::{self, account_row, counter, dirty_age_row, dirty_row};
 use crate::{
-    AccountScope, Applied, Command, CommandBody, CreateKey, DirtyRecord, Expected, KeyRecord, MemoryTables, NodeRecord, Once, Operation, Overlay,
-    Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
+    AccountScope, Applied, Command, CommandBody, CreateKey, DirtyRecord, Expected, KeyRecord, MemoryTables, NodeRecord, Once, Operation,
+    Overlay, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
