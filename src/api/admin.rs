@@ -6,13 +6,15 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
+    PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_types::limits::PEER_ENDPOINTS_MAX;
 use futures::FutureExt;
@@ -43,7 +45,7 @@ pub trait Admin: Restoring {
     /// Who answers at these endpoints, unconfirmed; changes nothing.
     fn probe_peer(&self, peer: ProbePeer) -> impl Future<Output = Result<Identity, AdminError>> + Send;
 
-    /// How this node sees its region.
+    /// How this node sees itself and its region.
     fn status(&self) -> impl Future<Output = Result<Status, AdminError>> + Send;
 
     /// The revocation lists that the region enforces.
@@ -55,6 +57,18 @@ pub trait Admin: Restoring {
 
     /// The read gate: once it is passed, this node knows of every revocation that was answered before.
     fn gate(&self) -> impl Future<Output = Result<(), AdminError>> + Send;
+
+    /// The region with all its nodes, each of which is asked.
+    fn region(&self) -> impl Future<Output = Result<RegionStatus, AdminError>> + Send;
+
+    /// Every node id that was ever used.
+    fn nodes(&self) -> impl Future<Output = Result<Vec<Node>, AdminError>> + Send;
+
+    /// Changes what a node is to be, wherever the leader is. The same again changes nothing.
+    fn change_node(&self, id: u64, change: NodeChange) -> impl Future<Output = Result<MembersChanged, AdminError>> + Send;
+
+    /// Lets another node lead, wherever the leader is.
+    fn transfer_leader(&self, transfer: TransferLeader) -> impl Future<Output = Result<MembersChanged, AdminError>> + Send;
 }
 
 struct Desk<A> {
@@ -72,6 +86,10 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/crls", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.crls().await)).post(publish_crl::<A>))
         .route(STATUS, get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.status().await)))
         .merge(restoring::routes())
+        .route("/v1/region", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.region().await)))
+        .route("/v1/nodes", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.nodes().await)))
+        .route("/v1/nodes/{id}/{change}", post(change_node::<A>))
+        .route("/v1/leader/transfer", post(transfer_leader::<A>))
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::clone(&desk))
@@ -144,6 +162,25 @@ async fn probe_peer<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request
 
 async fn publish_crl<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
     let outcome = async { desk.admin.publish_crl(read(&desk.bodies, request).await?).await };
+    answer(outcome.await)
+}
+
+async fn change_node<A: Admin>(State(desk): State<Arc<Desk<A>>>, path: Result<Path<(String, String)>, PathRejection>) -> Response {
+    let change = |name: &str| NodeChange::ALL.into_iter().find(|change| change.name() == name);
+    let Some((id, change)) = path.ok().and_then(|Path((id, name))| Some((id, change(&name)?))) else {
+        return refusal(AdminErrorCode::NotFound, "there is nothing at this path");
+    };
+    match id.parse() {
+        Ok(id) => answer(desk.admin.change_node(id, change).await),
+        Err(_) => refusal(AdminErrorCode::Invalid, "a node's id is a number"),
+    }
+}
+
+async fn transfer_leader<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
+    let outcome = async {
+        let transfer: TransferLeader = read(&desk.bodies, request).await?;
+        desk.admin.transfer_leader(transfer).await
+    };
     answer(outcome.await)
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use claviger_service::{Context, Invocation};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
-    Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+    MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
 use claviger_tls::Peer;
@@ -140,6 +140,24 @@ impl Admin for FakeAdmin {
 
     async fn status(&self) -> Result<Status, AdminError> {
         panic!("the handler fails")
+    }
+
+    async fn region(&self) -> Result<RegionStatus, AdminError> {
+        let region = "eu-west-1".parse().unwrap();
+        Ok(RegionStatus { region, answered_by: 1, leader: None, losses_survived: 0, nodes: vec![], removed: vec![4], peers: vec![] })
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>, AdminError> {
+        Err(AdminError::new(AdminErrorCode::Unavailable, "no leader"))
+    }
+
+    /// Node 7 is what it was before.
+    async fn change_node(&self, id: u64, change: NodeChange) -> Result<MembersChanged, AdminError> {
+        Ok(MembersChanged { changed: id != 7, leader: Some(id), pending: Some(change.name().to_owned()) })
+    }
+
+    async fn transfer_leader(&self, transfer: TransferLeader) -> Result<MembersChanged, AdminError> {
+        Ok(MembersChanged { changed: true, leader: transfer.to, pending: None })
     }
 
     async fn crls(&self) -> Result<Vec<Crl>, AdminError> {

@@ -1,15 +1,18 @@
 //! The admin API over a running node: what operators may ask of consensus, replication and revocation.
 
+mod nodes;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use claviger_api as api;
-use claviger_consensus::{Consensus, ProposeError, Readiness, Region as _, Unavailable};
+use claviger_consensus::{Consensus, MemberChange, ProposeError, Readiness, Region as _, Unavailable};
 use claviger_replication::{NewPeer, PeerHello, PeerLag, RegionLife, ReplicationError, Replicator};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
+    PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_state::{AccountScope, CommandBody, CrlRecord, PeerRecord, Refusal, read};
 use claviger_tls as tls;
@@ -46,6 +49,14 @@ impl NodeAdmin {
 
     async fn peer_list(&self) -> Result<Vec<Peer>, ReplicationError> {
         self.replicator.peers().await?.into_iter().map(peer_of).collect()
+    }
+
+    /// A node without a leader cannot read its peers, and says the rest.
+    async fn peers_if_ready(&self) -> Vec<Peer> {
+        match self.consensus.readiness() {
+            Readiness::Ready => self.peer_list().await.unwrap_or_default(),
+            _ => Vec::new(),
+        }
     }
 }
 
@@ -94,22 +105,35 @@ impl api::Admin for NodeAdmin {
     }
 
     async fn status(&self) -> Result<Status, AdminError> {
-        let group = self.consensus.status();
-        let ready = self.consensus.readiness() == Readiness::Ready;
-        // A node without a leader cannot read its peers, and says the rest.
-        let peers = if ready { self.peer_list().await.unwrap_or_default() } else { Vec::new() };
-        Ok(Status {
-            node: group.node_id,
-            region: self.region.clone(),
-            ready,
-            leader: group.leader,
-            term: group.term,
-            applied: group.applied_index.unwrap_or_default(),
-            voters: group.voters.iter().map(|member| member.id).collect(),
-            learners: group.learners.iter().map(|member| member.id).collect(),
-            peers,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        })
+        let report = self.consensus.report().await;
+        let removed = nodes::removed(&self.consensus.tables())?;
+        Ok(nodes::status(&self.region, report, removed, self.peers_if_ready().await))
+    }
+
+    async fn region(&self) -> Result<RegionStatus, AdminError> {
+        let surveyed = self.consensus.survey().await;
+        let known = read::nodes(&self.consensus.tables()).map_err(nodes::unreadable)?;
+        let peers = self.peers_if_ready().await;
+        Ok(nodes::region_status(&self.region, &self.consensus.status(), &surveyed, &known, peers))
+    }
+
+    async fn nodes(&self) -> Result<Vec<Node>, AdminError> {
+        self.consensus.read().await.map_err(|error| AdminError::new(AdminErrorCode::Unavailable, error.to_string()))?;
+        let known = read::nodes(&self.consensus.tables()).map_err(nodes::unreadable)?;
+        Ok(nodes::list(&self.consensus.status(), known))
+    }
+
+    async fn change_node(&self, id: u64, change: NodeChange) -> Result<MembersChanged, AdminError> {
+        let change = match change {
+            NodeChange::Promote => MemberChange::Promote(id),
+            NodeChange::Demote => MemberChange::Demote(id),
+            NodeChange::Remove => MemberChange::Remove(id),
+        };
+        nodes::changed(self.consensus.operate(change).await)
+    }
+
+    async fn transfer_leader(&self, transfer: TransferLeader) -> Result<MembersChanged, AdminError> {
+        nodes::changed(self.consensus.operate(MemberChange::TransferLead(transfer.to)).await)
     }
 
     async fn crls(&self) -> Result<Vec<Crl>, AdminError> {

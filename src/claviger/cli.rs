@@ -32,6 +32,14 @@ pub(crate) enum Command {
     /// The private certificate authorities of a deployment and what they issue
     #[command(subcommand)]
     Pki(PkiCommand),
+    /// Show a region: its nodes, its leader, how far each node is, its disk, the regions it replicates with
+    Status(Target),
+    /// The nodes of a region
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// The leader of a region
+    #[command(subcommand)]
+    Leader(LeaderCommand),
     /// The regions that a region replicates with
     #[command(subcommand)]
     Peer(PeerCommand),
@@ -205,15 +213,15 @@ pub(crate) enum PkiCommand {
     },
 }
 
-/// Which node an operator's command talks to.
+/// Which node an operator's command talks to: any node of the region will do.
 #[derive(Debug, Args)]
 pub(crate) struct Target {
     /// A node's admin socket on this machine
-    #[arg(long, value_name = "PATH", required_unless_present = "url", conflicts_with = "url")]
+    #[arg(long, value_name = "PATH", required_unless_present_any = ["urls", "demo"], conflicts_with_all = ["urls", "demo"])]
     pub(crate) socket: Option<PathBuf>,
-    /// A node's api listener, https://host:port
-    #[arg(long, requires_all = ["cert", "key", "ca"])]
-    pub(crate) url: Option<String>,
+    /// A node's api listener, https://host:port; several are tried in turn
+    #[arg(long = "url", value_name = "URL", requires_all = ["cert", "key", "ca"], conflicts_with = "demo")]
+    pub(crate) urls: Vec<String>,
     /// The operator's certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) cert: Option<PathBuf>,
@@ -223,9 +231,53 @@ pub(crate) struct Target {
     /// Who signed the api listener's certificate
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
+    /// The demo.json of a demo that runs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) demo: Option<PathBuf>,
+    /// Which of the demo's regions; may be left out when it has one
+    #[arg(long, requires = "demo")]
+    pub(crate) region: Option<Region>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// List every node id that was ever used, and what became of it
+    List(Target),
+    /// Make this machine's node a member of a region that runs: the same as `claviger join`
+    ///
+    /// It is run on the new node's own machine and not through a member, since what proves the node's identity is the
+    /// private key that never leaves it.
+    Add(JoinArgs),
+    /// Take a node out of the region for ever; its id is never used again
+    Remove(NodeArgs),
+    /// Let a learner vote
+    Promote(NodeArgs),
+    /// Let a voter receive the log and serve without voting
+    Demote(NodeArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeArgs {
+    /// The node's id
+    #[arg(value_name = "NODE")]
+    pub(crate) id: u64,
+    #[command(flatten)]
+    pub(crate) target: Target,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LeaderCommand {
+    /// Let another node lead
+    Transfer {
+        /// The node that is to lead; any other voter than the present leader when left out
+        #[arg(long, value_name = "NODE")]
+        to: Option<u64>,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -236,11 +288,11 @@ pub(crate) enum PeerCommand {
     List(Target),
     /// Admit a region as a peer, once its fingerprint has been compared
     Add {
+        /// The peer's name
+        #[arg(value_name = "PEER")]
+        peer: Region,
         #[command(flatten)]
         target: Target,
-        /// The peer's name
-        #[arg(long)]
-        region: Region,
         /// Peer listeners of its nodes, https://host:port
         #[arg(long = "endpoint", value_name = "URL", required = true)]
         endpoints: Vec<String>,

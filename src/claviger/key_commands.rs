@@ -27,7 +27,7 @@ async fn admit(target: &Target, which: &AdmitWhich) -> anyhow::Result<()> {
         AdmitWhich { account: Some(account), .. } => AdmitScope::Account(account.to_string()),
         AdmitWhich { .. } => AdmitScope::All,
     };
-    let node = node(target)?;
+    let node = node(target).await?;
     let shown = !target.json && std::io::stderr().is_terminal();
     let mut sum = AdmitKeysResult::default();
     let mut after = None;

@@ -54,6 +54,9 @@ async fn run(command: &Command) -> anyhow::Result<()> {
             })
         }
         Command::Pki(command) => client_commands::pki(command),
+        Command::Status(target) => client_commands::status(target).await,
+        Command::Node(command) => client_commands::nodes(command).await,
+        Command::Leader(command) => client_commands::leader(command).await,
         Command::Peer(command) => client_commands::peer(command).await,
         Command::Crl(command) => client_commands::crl(command).await,
         Command::Backup(command) => backup::run(command).await,

@@ -51,8 +51,8 @@ pub(crate) async fn serve(config: &Config) -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
 
     let readiness = Readable { consensus: Arc::clone(&node.consensus), open: Arc::default() };
-    let is_ready = readiness.clone();
-    let metrics_router = telemetry::router(metrics.clone(), move || is_ready.is_ready());
+    let obstacle = readiness.clone();
+    let metrics_router = telemetry::router(metrics.clone(), move || obstacle.obstacle());
     let listener = bind(config.listen.metrics, "metrics").await?;
     tasks.spawn(serve_plain(listener, "metrics", None, at_most(LOCAL_CONNECTIONS), metrics_router, stopping.last()));
     tasks.spawn(telemetry::upkeep(metrics, stopping.last()));
@@ -161,9 +161,16 @@ impl Node {
         let local_operator = Identity::Operator { name: "local".to_owned() };
 
         readiness.set_open();
+        self.consensus.set_opened();
         info!(region = %config.region, node = config.node.id, api = %config.listen.api, peer = %config.listen.peer, "serving");
         tokio::join!(
-            serve_tls(api_listener, Arc::clone(&self.tls.api), at_most(config.limits.connections), router.clone(), stopping.first()),
+            serve_tls(
+                api_listener,
+                Arc::clone(&self.tls.api),
+                at_most(config.limits.connections),
+                router.clone(),
+                stopping.clients(&self.consensus),
+            ),
             serve_plain(admin_listener, "admin", Some(local_operator), at_most(LOCAL_CONNECTIONS), router, stopping.first()),
             replicator.run(stopping.first()),
             follow_leadership(&self.consensus, leads, stopping.first()),
@@ -276,8 +283,15 @@ impl Readable {
         let _ = self.open.set(());
     }
 
-    fn is_ready(&self) -> bool {
-        self.open.get().is_some() && self.consensus.readiness() == Readiness::Ready
+    /// Why it does not, if it does not.
+    fn obstacle(&self) -> Option<&'static str> {
+        match self.consensus.readiness() {
+            Readiness::Removed => Some("removed from the region"),
+            Readiness::Stopped(_) => Some("stopped"),
+            Readiness::Recovering => Some("recovering"),
+            Readiness::NoLeader => Some("no leader"),
+            Readiness::Ready => self.open.get().is_none().then_some("sealed"),
+        }
     }
 }
 
@@ -298,6 +312,20 @@ impl Stopping {
 
     fn last(&self) -> watch::Receiver<bool> {
         self.last.subscribe()
+    }
+
+    /// Clients are served no more by a node that was removed from its region: they find another at once. Operators are.
+    fn clients(&self, consensus: &Arc<Consensus>) -> watch::Receiver<bool> {
+        let (stop, stopped) = watch::channel(false);
+        let (consensus, mut first) = (Arc::clone(consensus), self.first());
+        tokio::spawn(async move {
+            tokio::select! {
+                () = consensus.removed() => {}
+                _ = first.wait_for(|stop| *stop) => {}
+            }
+            stop.send_replace(true);
+        });
+        stopped
     }
 
     fn begin(&self) {

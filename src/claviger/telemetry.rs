@@ -43,16 +43,18 @@ pub(crate) async fn upkeep(handle: PrometheusHandle, mut shutdown: watch::Receiv
     }
 }
 
-/// The routes; `is_ready` is asked on every `/readyz`.
-pub(crate) fn router(handle: PrometheusHandle, is_ready: impl Fn() -> bool + Clone + Send + Sync + 'static) -> Router {
+/// The routes; `obstacle` says on every `/readyz` why the node does not serve, if it does not.
+pub(crate) fn router(handle: PrometheusHandle, obstacle: impl Fn() -> Option<&'static str> + Clone + Send + Sync + 'static) -> Router {
     Router::new()
         .route("/metrics", get(move || std::future::ready(handle.render())))
         .route("/livez", get(|| std::future::ready("ok\n")))
         .route(
             "/readyz",
             get(move || {
-                let answer = if is_ready() { (StatusCode::OK, "ready\n") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready\n") };
-                std::future::ready(answer)
+                std::future::ready(match obstacle() {
+                    None => (StatusCode::OK, "ready\n".to_owned()),
+                    Some(obstacle) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {obstacle}\n")),
+                })
             }),
         )
 }

@@ -1,8 +1,13 @@
 //! Who may send which message, decided before any of its body is read, and how much of bodies is held at once.
 //!
-//! Whoever arrives here has a node's certificate. Raft messages are taken from nodes of this region and cluster; commands
-//! and read indexes from present members; requests to join from any node of this region, for itself. A node that is behind knows its newest fellow members only once it has caught up, so an unknown id passes for
-//! Raft messages: were it refused, the node could neither catch up nor help to elect.
+//! Whoever arrives here has a node's certificate. Raft messages are taken from nodes of this region and cluster; commands,
+//! read indexes and what operators ask from present members; requests to join from any node of this region, for itself. A
+//! node that is behind knows its newest fellow members only once it has caught up, so an unknown id passes for Raft
+//! messages: were it refused, the node could neither catch up nor help to elect.
+//!
+//! Who was removed is refused, and told why. That is decided by the record of its removal and not by its absence from the
+//! membership. The record comes first: until the membership has followed, the node still counts as a voter and its Raft
+//! messages are taken, or the others could be left without a majority; what serves clients is refused it at once.
 //!
 //! A handler gets a body only as part of a [`Request`], so none can read one of a caller that it has not asked about.
 
@@ -13,6 +18,7 @@ use axum::body::HttpBody;
 use axum::extract::FromRequest;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use claviger_state::read;
 use claviger_tls::Peer;
 use claviger_types::limits::PEER_BODY_BYTES_MAX;
 use claviger_types::{Identity, NodeId};
@@ -20,6 +26,7 @@ use openraft::async_runtime::watch::WatchReceiver;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::consensus::Inner;
+use crate::fault::chain;
 use crate::server::Refused;
 
 /// What the bodies of present members may take up together: some large appends beside a full queue of proposals.
@@ -42,13 +49,17 @@ pub(crate) struct FromRegion;
 
 impl Callers for FromRaft {
     fn admit(inner: &Inner, peer: Option<&Peer>) -> Result<NodeId, Refused> {
-        inner.region_caller(peer)
+        let id = inner.region_caller(peer)?;
+        if !inner.is_member(id) && inner.was_removed(id)? { Err(Refused::Removed) } else { Ok(id) }
     }
 }
 
 impl Callers for FromMember {
     fn admit(inner: &Inner, peer: Option<&Peer>) -> Result<NodeId, Refused> {
         let id = inner.region_caller(peer)?;
+        if inner.was_removed(id)? {
+            return Err(Refused::Removed);
+        }
         if inner.is_member(id) { Ok(id) } else { Err(Refused::Forbidden) }
     }
 }
@@ -109,6 +120,12 @@ impl Inner {
             Some(Identity::Node { region, id }) if *region == self.config.region && *id != self.config.node_id => Ok(*id),
             _ => Err(Refused::Forbidden),
         }
+    }
+
+    /// Whether an operator has removed this node; no other node will ever have its id.
+    fn was_removed(&self, id: NodeId) -> Result<bool, Refused> {
+        let record = read::node(&*self.state, id).map_err(|error| Refused::Stopped(chain(&error)))?;
+        Ok(record.is_some_and(|record| record.removed_at.is_some()))
     }
 
     fn is_member(&self, id: NodeId) -> bool {

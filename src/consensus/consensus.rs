@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,9 +12,10 @@ use claviger_tls::PeerClient;
 use claviger_types::{Clock, ClusterId};
 use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{info, warn};
 
 use crate::applied::AppliedIndex;
@@ -28,16 +30,16 @@ use crate::peers::Peers;
 use crate::propose::Proposer;
 use crate::raft_types::{Member, Raft};
 use crate::read_rounds::ReadRounds;
-use crate::{ConsensusError, Observer, ProposeError, Region, Unavailable, membership, server};
+use crate::tend::Group;
+use crate::touch::{follow_endpoints, stay_in_touch};
+use crate::{ConsensusError, Observer, ProposeError, Region, Unavailable, server};
 
 /// How long a new region's only node may take to lead it.
 const FOUND_WITHIN: Duration = Duration::from_secs(30);
-/// How long a leader that stops waits for another to take over.
-const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
 
 /// A node's part in its region's Raft group. Cheap to clone; [`Consensus::shutdown`] ends it for all clones.
 #[derive(Clone)]
-pub struct Consensus(Arc<Inner>);
+pub struct Consensus(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) config: ConsensusConfig,
@@ -50,8 +52,14 @@ pub(crate) struct Inner {
     /// One snapshot is taken at a time.
     pub(crate) receiving: Semaphore,
     pub(crate) room: Room,
-    local: Arc<LocalStore>,
-    identity: LocalIdentity,
+    pub(crate) group: Group,
+    /// One operator's request is carried out at a time.
+    pub(crate) operating: tokio::sync::Mutex<()>,
+    pub(crate) local: Arc<LocalStore>,
+    pub(crate) identity: LocalIdentity,
+    pub(crate) started: Instant,
+    /// The layers above serve clients.
+    pub(crate) has_opened: AtomicBool,
     applied: AppliedIndex,
     stopped: watch::Receiver<Option<String>>,
     recovered: watch::Receiver<bool>,
@@ -59,7 +67,7 @@ pub(crate) struct Inner {
 }
 
 /// Whether a node can serve.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Readiness {
     /// It serves.
     Ready,
@@ -69,6 +77,8 @@ pub enum Readiness {
     NoLeader,
     /// It has stopped, for this reason; only a restart helps, if that.
     Stopped(String),
+    /// It was removed from its region: it will never serve again.
+    Removed,
 }
 
 impl Consensus {
@@ -113,7 +123,16 @@ impl Consensus {
         tasks.spawn(leadership::follow(raft.clone(), applied.clone(), leadership_sender, stopped_sender));
         let (recovered_sender, recovered) = watch::channel(false);
         tasks.spawn(recover(raft.clone(), recovered_sender));
-        tasks.spawn(membership::tend(raft.clone(), leadership.clone(), config.timings.election_max));
+        let group = Group {
+            raft: raft.clone(),
+            state: Arc::clone(&state),
+            applied: applied.clone(),
+            leadership: leadership.clone(),
+            silence_max: config.timings.election_max,
+            hurry: Arc::default(),
+        };
+        tasks.spawn(group.clone().tend());
+        tasks.spawn(follow_endpoints(raft.clone(), Arc::clone(&peers)));
 
         let rounds = ReadRounds {
             raft: raft.clone(),
@@ -135,14 +154,20 @@ impl Consensus {
             gate,
             receiving: Semaphore::new(1),
             room: Room::default(),
+            group,
+            operating: tokio::sync::Mutex::default(),
             local: storage.local(),
             identity,
+            started: Instant::now(),
+            has_opened: AtomicBool::new(false),
             applied,
             stopped,
             recovered,
             tasks: Mutex::new(tasks),
         };
-        Ok(Self(Arc::new(inner)))
+        let inner = Arc::new(inner);
+        inner.tasks.lock().spawn(stay_in_touch(Arc::downgrade(&inner)));
+        Ok(Self(inner))
     }
 
     /// What the peer listener serves for consensus: `/raft/*` and `/cluster/*`. Requests must carry a
@@ -203,7 +228,7 @@ impl Consensus {
 
     /// The node's view of its group.
     pub fn status(&self) -> Status {
-        leadership::status(&self.0.raft, &self.0.applied)
+        self.0.status()
     }
 
     /// The cluster that the node belongs to; `None` until it has founded or joined one.
@@ -213,15 +238,13 @@ impl Consensus {
 
     /// Whether the node can serve.
     pub fn readiness(&self) -> Readiness {
-        let inner = &*self.0;
-        if let Some(reason) = inner.stopped.borrow().clone() {
-            Readiness::Stopped(reason)
-        } else if !*inner.recovered.borrow() {
-            Readiness::Recovering
-        } else if inner.leadership.borrow().leader.is_none() || inner.gate.is_cut_off() {
-            Readiness::NoLeader
-        } else {
-            Readiness::Ready
+        self.0.readiness()
+    }
+
+    /// Until a member has told this node that it was removed. It should serve nobody from then on.
+    pub async fn removed(&self) {
+        if self.0.peers.removed().wait_for(|removed| *removed).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 
@@ -243,14 +266,12 @@ impl Consensus {
 
     /// Hands the lead over if this node has it and another voter can take it.
     pub async fn hand_over(&self) {
-        let status = self.status();
-        let next =
-            status.voters.iter().filter(|voter| voter.id != status.node_id).min_by_key(|voter| voter.lag_entries.unwrap_or(u64::MAX));
-        let (true, Some(next)) = (self.0.leadership.borrow().is_leader, next) else { return };
-        if self.0.raft.trigger().transfer_leader(next.id).await.is_ok() {
-            let mut leadership = self.leadership();
-            let handed = timeout(HAND_OVER_WITHIN, leadership.wait_for(|now| !now.is_leader)).await;
-            info!(to = next.id, handed = handed.is_ok(), "leadership handed over");
+        let inner = &*self.0;
+        if !inner.leadership.borrow().is_leader {
+            return;
+        }
+        if let Some(next) = inner.group.look().ok().and_then(|seen| seen.successor().ok()) {
+            inner.group.hand_over(next).await;
         }
     }
 
@@ -285,14 +306,40 @@ impl Consensus {
     }
 }
 
+impl Inner {
+    pub(crate) fn status(&self) -> Status {
+        leadership::status(&self.raft, &self.applied)
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        if let Some(reason) = self.stopped.borrow().clone() {
+            Readiness::Stopped(reason)
+        } else if self.peers.is_removed() {
+            Readiness::Removed
+        } else if !*self.recovered.borrow() {
+            Readiness::Recovering
+        } else if self.leadership.borrow().leader.is_none() || self.gate.is_cut_off() {
+            Readiness::NoLeader
+        } else {
+            Readiness::Ready
+        }
+    }
+
+    fn still_a_member(&self) -> Result<(), Unavailable> {
+        if self.peers.is_removed() { Err(Unavailable) } else { Ok(()) }
+    }
+}
+
 impl Region for Consensus {
     type Tables = Arc<StateStore>;
 
     async fn read(&self) -> Result<(), Unavailable> {
+        self.0.still_a_member()?;
         self.0.gate.read().await
     }
 
     async fn propose(&self, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.0.still_a_member()?;
         self.0.proposer.propose(body).await
     }
 

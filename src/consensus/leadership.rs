@@ -4,6 +4,7 @@ use claviger_types::{NodeId, NodeInstance};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::Fatal;
 use openraft::{RaftMetrics, ServerState};
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{error, info};
 
@@ -31,7 +32,7 @@ impl Leadership {
 }
 
 /// What this node is in its group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Role {
     /// It receives the log and does not vote; a node that belongs to no group yet is one too.
     Learner,
@@ -46,7 +47,7 @@ pub enum Role {
 }
 
 /// A member of the group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberStatus {
     /// Its id.
     pub id: NodeId,
@@ -59,7 +60,7 @@ pub struct MemberStatus {
 }
 
 /// A node's view of its group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// This node.
     pub node_id: NodeId,
@@ -118,7 +119,8 @@ pub(crate) fn status(raft: &Raft, applied: &AppliedIndex) -> Status {
     }
 }
 
-fn lag(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> Option<u64> {
+/// Entries of the leader's log that a member is not known to hold; known on the leader alone.
+pub(crate) fn lag(metrics: &RaftMetrics<TypeConfig>, id: NodeId) -> Option<u64> {
     let replication = metrics.replication.as_ref()?;
     if id == metrics.id {
         return Some(0);

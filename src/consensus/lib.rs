@@ -19,6 +19,7 @@ mod machine;
 mod membership;
 mod memory;
 mod network;
+mod operate;
 mod peers;
 mod propose;
 mod raft_types;
@@ -26,8 +27,11 @@ mod read_rounds;
 mod region;
 mod restore;
 mod runtime;
+mod seen;
 mod server;
 mod snapshot;
+mod survey;
+mod tend;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -37,7 +41,10 @@ mod tests_cluster;
 #[cfg(test)]
 mod tests_conformance;
 #[cfg(test)]
+mod tests_members;
+#[cfg(test)]
 mod tests_restore;
+mod touch;
 mod wire;
 
 pub use blocking::blocking;
@@ -47,5 +54,7 @@ pub use error::{ConsensusError, JoinError};
 pub use join::join_request;
 pub use leadership::{Leadership, MemberStatus, Role, Status};
 pub use memory::MemoryRegion;
+pub use operate::{MemberChange, OperateError, Operated};
 pub use region::{NoObserver, Observer, ObserverError, ProposeError, Region, Unavailable};
 pub use restore::{StateView, begin_with};
+pub use survey::{NodeReport, Surveyed};

@@ -229,7 +229,9 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::AdmitKeys(_)
         | CommandBody::ReceiveStatuses(_)
         | CommandBody::StatusesDelivered { .. }
-        | CommandBody::PublishCrl(_) => true,
+        | CommandBody::PublishCrl(_)
+        | CommandBody::RemoveNode { .. }
+        | CommandBody::SetNodeRole { .. } => true,
         // The second time it says that it is founded, that nothing changed, that nothing is newer.
         CommandBody::FoundRegion(_) | CommandBody::AddPeer(_) | CommandBody::Reserve(_) | CommandBody::ReceiveDocuments(_) => false,
     }

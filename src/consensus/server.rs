@@ -19,9 +19,10 @@ use tracing::{debug, warn};
 
 use crate::callers::{FromMember, FromRaft, FromRegion, Request};
 use crate::consensus::Inner;
+use crate::operate::{self, OperateAnswer, OperateRequest};
 use crate::raft_types::{TypeConfig, Vote};
-use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, path};
-use crate::{membership, snapshot};
+use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, ReportRequest, path};
+use crate::{membership, snapshot, survey};
 
 /// Of the messages that hold neither entries nor commands; the largest, a request to join, has an endpoint of 256 bytes.
 const SMALL_BODY_BYTES_MAX: usize = 4 * 1024;
@@ -31,6 +32,8 @@ const SMALL_BODY_BYTES_MAX: usize = 4 * 1024;
 pub(crate) enum Refused {
     #[error("the caller may not")]
     Forbidden,
+    #[error("the caller was removed from the region")]
+    Removed,
     #[error("the message does not decode")]
     Undecodable(#[source] EncodingError),
     #[error("the message contradicts itself: {0}")]
@@ -48,7 +51,7 @@ pub(crate) enum Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let status = match &self {
-            Self::Forbidden | Self::OtherCluster => StatusCode::FORBIDDEN,
+            Self::Forbidden | Self::Removed | Self::OtherCluster => StatusCode::FORBIDDEN,
             Self::Undecodable(_) | Self::Malformed(_) => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::MISDIRECTED_REQUEST,
             // Not a server error: its sender may rely on nothing having been done.
@@ -56,7 +59,10 @@ impl IntoResponse for Refused {
             Self::Stopped(_) => StatusCode::SERVICE_UNAVAILABLE,
         };
         debug!(error = %self, "a peer's message was refused");
-        status.into_response()
+        match self {
+            Self::Removed => (status, wire::REMOVED).into_response(),
+            _ => status.into_response(),
+        }
     }
 }
 
@@ -72,6 +78,8 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route(path::TRANSFER_LEADER, post(transfer_leader))
         .route(path::READ_INDEX, post(read_index))
         .route(path::JOIN, post(join))
+        .route(path::OPERATE, post(operate))
+        .route(path::REPORT, post(report))
         .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
         .merge(large)
         // A snapshot is a stream, whose receiver counts for itself.
@@ -134,6 +142,19 @@ async fn join(State(inner): State<Arc<Inner>>, request: Request<FromRegion>) -> 
         return Err(Refused::Malformed("the endpoint is not https://host:port"));
     }
     answer(&membership::admit(&inner, request).await)
+}
+
+async fn operate(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {
+    let OperateRequest(change) = inner.open(&request.body)?;
+    if !inner.leadership.borrow().is_leader {
+        return answer(&OperateAnswer::NotLeader { leader: inner.leadership.borrow().leader, changed: false });
+    }
+    answer(&operate::carry_out(&inner, change).await)
+}
+
+async fn report(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {
+    let ReportRequest = inner.open(&request.body)?;
+    answer(&survey::report(&inner).await)
 }
 
 fn answer<T: Serialize>(answer: &T) -> Answer {

@@ -25,6 +25,7 @@ use openraft::raft::SnapshotResponse;
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
+use crate::callers::{Callers, FromRaft};
 use crate::consensus::Inner;
 use crate::machine::meta_of;
 use crate::peers::{CallError, Peers, Target};
@@ -103,7 +104,7 @@ fn chunks(snapshot: SnapshotDir) -> impl Stream<Item = io::Result<Bytes>> + Send
 
 /// Takes a snapshot from the leader and installs it.
 pub(crate) async fn receive(State(inner): State<Arc<Inner>>, caller: Option<Extension<Peer>>, body: Body) -> Result<Response, Refused> {
-    let from = inner.region_caller(caller.as_deref())?;
+    let from = FromRaft::admit(&inner, caller.as_deref())?;
     // One at a time: each may fill the disk.
     let Ok(_turn) = inner.receiving.try_acquire() else { return Err(Refused::Unavailable) };
     let mut frames = Frames { body: body.into_data_stream(), read: BytesMut::new() };

@@ -148,6 +148,27 @@ impl Cluster {
         cluster
     }
 
+    /// Starts further nodes and waits until all nodes vote.
+    pub(crate) async fn grow_to(&mut self, size: usize) {
+        while self.nodes.len() < size {
+            let id = 1 + *self.addresses.keys().last().unwrap();
+            let via = self.leader().await;
+            self.join(id, via).await.unwrap();
+        }
+        let all: Vec<NodeId> = self.nodes.keys().copied().collect();
+        self.until("all nodes vote", |cluster| all.iter().all(|id| cluster.voters_at(*id) == all)).await;
+    }
+
+    /// Who votes, as a node sees it.
+    pub(crate) fn voters_at(&self, id: NodeId) -> Vec<NodeId> {
+        self.node(id).status().voters.iter().map(|member| member.id).collect()
+    }
+
+    /// Has a stopped node start elsewhere.
+    pub(crate) fn forget_address(&mut self, id: NodeId) {
+        self.addresses.remove(&id).unwrap();
+    }
+
     pub(crate) fn node(&self, id: NodeId) -> &Consensus {
         &self.nodes[&id].consensus
     }
@@ -183,9 +204,19 @@ impl Cluster {
         fs::remove_dir_all(self.path_of(id)).unwrap();
     }
 
+    /// Where a node was before, or anywhere. While it was down somebody else may have taken its port for a moment.
     async fn listen(&mut self, id: NodeId) -> TcpListener {
         let address = self.addresses.get(&id).copied().unwrap_or_else(|| "127.0.0.1:0".parse().unwrap());
-        let listener = TcpListener::bind(address).await.unwrap();
+        let listener = within("the node's port is free", async {
+            loop {
+                match TcpListener::bind(address).await {
+                    Ok(listener) => return listener,
+                    Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => sleep(Duration::from_millis(20)).await,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+        .await;
         self.addresses.insert(id, listener.local_addr().unwrap());
         listener
     }
@@ -206,6 +237,10 @@ impl Cluster {
     /// Starts a node, or starts it again where it was.
     pub(crate) async fn start(&mut self, id: NodeId) {
         let listener = self.listen(id).await;
+        self.start_on(id, listener).await;
+    }
+
+    async fn start_on(&mut self, id: NodeId, listener: TcpListener) {
         let storage = self.storage(id).await;
         let told = Arc::new(Told::default());
         let config = ConsensusConfig {
@@ -226,13 +261,13 @@ impl Cluster {
 
     /// Has a new node ask `via` to be let in, and starts it.
     pub(crate) async fn join(&mut self, id: NodeId, via: NodeId) -> Result<ClusterId, JoinError> {
-        drop(self.listen(id).await);
+        let listener = self.listen(id).await;
         let storage = self.storage(id).await;
         let client = self.pki.client(REGION, id);
         let joined = join_request(&client, &storage, &[self.endpoint(via)], &self.endpoint(id), Duration::from_secs(20)).await;
         drop(storage);
         if joined.is_ok() {
-            self.start(id).await;
+            self.start_on(id, listener).await;
         }
         joined
     }

@@ -25,6 +25,8 @@ pub(crate) mod path {
     pub(crate) const PROPOSE: &str = "/cluster/propose";
     pub(crate) const READ_INDEX: &str = "/cluster/read_index";
     pub(crate) const JOIN: &str = "/cluster/join";
+    pub(crate) const OPERATE: &str = "/cluster/operate";
+    pub(crate) const REPORT: &str = "/cluster/report";
 }
 
 /// Connections that do not wait for each other.
@@ -35,9 +37,12 @@ pub(crate) mod lane {
     pub(crate) const CONTROL: u8 = 1;
     /// Snapshots: large and patient.
     pub(crate) const SNAPSHOT: u8 = 2;
-    /// Forwarded proposals.
+    /// Forwarded proposals, and what operators ask.
     pub(crate) const PROPOSE: u8 = 3;
 }
+
+/// The body of a refusal (403) that tells a node that it was removed from the region: it is not heard again.
+pub(crate) const REMOVED: &[u8] = b"removed";
 
 /// A follower's proposal, for the leader to stamp and propose.
 #[derive(Serialize, Deserialize)]
@@ -66,7 +71,11 @@ pub(crate) enum ProposeAnswer {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReadIndexRequest;
 
-/// A node asks to be let in.
+/// Asks a node how it is.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ReportRequest;
+
+/// A node asks to be let in, or says that it has moved.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JoinRequest {
     pub(crate) node: NodeId,

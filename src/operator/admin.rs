@@ -2,7 +2,8 @@
 //! connects to the node's own Unix socket.
 
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, Peer, ProbePeer, PublishCrl, PublishCrlResult, Status,
+    AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer,
+    PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_tls::{ApiClient, ApiClientError};
 
@@ -16,12 +17,60 @@ pub async fn identity(node: &ApiClient) -> Result<Identity, AdminClientError> {
     said(node.get("/admin/v1/identity").await)
 }
 
-/// How the node sees its region: `GET /admin/v1/status`.
+/// How the node sees itself and its region: `GET /admin/v1/status`.
 ///
 /// # Errors
 /// See [`AdminClientError`].
 pub async fn status(node: &ApiClient) -> Result<Status, AdminClientError> {
     said(node.get("/admin/v1/status").await)
+}
+
+/// The region with all its nodes: `GET /admin/v1/region`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn region(node: &ApiClient) -> Result<RegionStatus, AdminClientError> {
+    said(node.get("/admin/v1/region").await)
+}
+
+/// Every node id that was ever used in the region: `GET /admin/v1/nodes`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn nodes(node: &ApiClient) -> Result<Vec<Node>, AdminClientError> {
+    said(node.get("/admin/v1/nodes").await)
+}
+
+/// Changes what a node is to be: `POST /admin/v1/nodes/{id}/{change}`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn change_node(node: &ApiClient, id: u64, change: NodeChange) -> Result<MembersChanged, AdminClientError> {
+    said(node.post(&format!("/admin/v1/nodes/{id}/{}", change.name()), &()).await)
+}
+
+/// Lets another node lead: `POST /admin/v1/leader/transfer`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn transfer_leader(node: &ApiClient, request: &TransferLeader) -> Result<MembersChanged, AdminClientError> {
+    said(node.post("/admin/v1/leader/transfer", request).await)
+}
+
+/// The first of some nodes of one region that can be connected to.
+///
+/// # Errors
+/// When none can, or the first that can refuses: see [`AdminClientError`].
+pub async fn first_reachable(nodes: Vec<ApiClient>) -> Result<ApiClient, AdminClientError> {
+    let mut failed = None;
+    for node in nodes {
+        match status(&node).await {
+            Ok(_) => return Ok(node),
+            Err(error @ AdminClientError::Call(ApiClientError::Connect { .. })) => failed = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    Err(failed.unwrap_or(AdminClientError::NoNode))
 }
 
 /// The regions that this one replicates with: `GET /admin/v1/peers`.

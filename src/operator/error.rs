@@ -1,4 +1,4 @@
-//! What can go wrong: with the files of a PKI, and with a call of the admin API.
+//! What can go wrong: with the files of a PKI, with finding a deployment, and with a call of the admin API.
 
 use std::io;
 use std::path::PathBuf;
@@ -83,7 +83,34 @@ pub enum AdminClientError {
         /// What it said.
         error: AdminError,
     },
+    /// There is nobody to ask.
+    #[error("no node is named")]
+    NoNode,
     /// There was no answer of the admin API.
     #[error(transparent)]
     Call(#[from] ApiClientError),
+}
+
+/// Why a deployment is not found by its `demo.json`.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// The file cannot be read.
+    #[error("{} cannot be read; it is there while `claviger demo --keep-running` runs", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("{} is not what `claviger demo` writes", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// Which region is meant is not clear.
+    #[error("name one of its regions with --region: {0}")]
+    Region(String),
 }

@@ -4,8 +4,10 @@
 //! Library functions only: the root package adds the command line. Nothing here runs on a node, prints, or exits.
 
 pub mod admin;
+mod demo;
 mod error;
 pub mod pki;
 pub mod render;
 
-pub use error::{AdminClientError, PkiError};
+pub use demo::{Demo, DemoOperator};
+pub use error::{AdminClientError, DemoError, PkiError};

@@ -1,12 +1,16 @@
 //! Results of the admin API as text: for people, or as JSON for `--json`. Pure functions; each ends with a newline.
 
+mod nodes;
+
 use std::fmt::Write;
 
-use claviger_shapes::admin::{AddPeerResult, Crl, Identity, Peer, PublishCrlResult, Status};
+use claviger_shapes::admin::{AddPeerResult, Crl, Identity, Peer, PublishCrlResult};
 use claviger_types::Timestamp;
 use serde::Serialize;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+
+pub use nodes::{leader_transferred, node_changed, nodes, region};
 
 /// For whom.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,26 +78,6 @@ pub fn add_peer_result(result: &AddPeerResult, format: Format) -> String {
     head + &peers(std::slice::from_ref(&result.peer), format)
 }
 
-/// How a node sees its region.
-pub fn status(status: &Status, format: Format) -> String {
-    if format == Format::Json {
-        return json(status);
-    }
-    let list = |ids: &[u64]| if ids.is_empty() { "none".to_owned() } else { ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ") };
-    let mut text = fields(&[
-        ("node", &format!("{} of {}", status.node, status.region)),
-        ("version", &status.version),
-        ("ready", if status.ready { "yes" } else { "no" }),
-        ("leader", &status.leader.map_or_else(|| "unknown".to_owned(), |id| id.to_string())),
-        ("term", &status.term.to_string()),
-        ("applied", &status.applied.to_string()),
-        ("voters", &list(&status.voters)),
-        ("learners", &list(&status.learners)),
-    ]);
-    text.push('\n');
-    text + &peers(&status.peers, format)
-}
-
 /// The revocation lists that a region enforces, one line each; `now` tells which are past their next update.
 pub fn crls(crls: &[Crl], format: Format, now: Timestamp) -> String {
     if format == Format::Json {
@@ -139,7 +123,7 @@ fn date(millis: u64) -> String {
 fn fields(fields: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, value) in fields {
-        let _ = writeln!(text, "{name:<14}{value}");
+        let _ = writeln!(text, "{name:<17}{value}");
     }
     text
 }

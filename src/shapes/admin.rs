@@ -3,11 +3,16 @@
 //! Ids and fingerprints are lower-case hex, as they are shown to people. The routes are the api crate's.
 
 mod keys;
+mod node;
 
 use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};
 
 pub use keys::{AdmitKeys, AdmitKeysResult, AdmitScope};
+pub use node::{
+    Disk, Member, MembersChanged, Membership, Node, NodeChange, NodeReport, NodeRole, NodeState, RegionNode, RegionStatus, Status,
+    TransferLeader,
+};
 
 /// Who a region is: what `claviger peer add` shows on both sides to compare.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,31 +119,6 @@ pub struct PublishCrlResult {
     pub crl: Crl,
     /// False when the region held this very list already.
     pub changed: bool,
-}
-
-/// How the node that answers sees its region.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Status {
-    /// The node that answers.
-    pub node: u64,
-    /// Its region.
-    pub region: Region,
-    /// Whether it serves.
-    pub ready: bool,
-    /// The leader it knows.
-    pub leader: Option<u64>,
-    /// Its Raft term.
-    pub term: u64,
-    /// Index of the last log entry it applied; 0 before the first.
-    pub applied: u64,
-    /// Voting members.
-    pub voters: Vec<u64>,
-    /// Members that do not vote yet.
-    pub learners: Vec<u64>,
-    /// The regions it replicates with.
-    pub peers: Vec<Peer>,
-    /// The version of the program.
-    pub version: String,
 }
 
 /// Why the admin API refuses.

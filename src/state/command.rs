@@ -10,7 +10,7 @@ use claviger_types::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{AccountScope, Operation, RegionKeysRecord, RegionPublicKeys};
+use crate::{AccountScope, NodeRole, Operation, RegionKeysRecord, RegionPublicKeys};
 
 /// A command with the time at which the leader proposed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,18 @@ pub enum CommandBody {
     PublishCrl(Box<PublishCrl>),
     /// `claviger key admit`, after a restore.
     AdmitKeys(AdmitKeys),
+    /// A node leaves the region for ever.
+    RemoveNode {
+        /// Its id.
+        id: NodeId,
+    },
+    /// What a node is to be.
+    SetNodeRole {
+        /// Its id.
+        id: NodeId,
+        /// What its operators want.
+        role: NodeRole,
+    },
 }
 
 /// Makes a command of one invocation happen once.

@@ -21,10 +21,10 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     AccountScope, AddPeer, AdmitKeys, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias, DirtyRecord,
-    DocumentRefusal, Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Once, Operation, Outcome, PeerRecord,
-    PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys, RegionRecord,
-    Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom, SealedMaterial, SetKeyEnabled, TagResource,
-    UntagResource, UpdateAlias, UpdateKeyDescription,
+    DocumentRefusal, Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once, Operation, Outcome,
+    PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys,
+    RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom, SealedMaterial, SetKeyEnabled,
+    TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 
 fn directory() -> PathBuf {
@@ -259,11 +259,13 @@ fn bodies() -> Vec<CommandBody> {
             der: vec![0x30, 0],
         })),
         CommandBody::AdmitKeys(AdmitKeys { keys: vec![key_id(), KeyId::single_region([1; 16])] }),
+        CommandBody::RemoveNode { id: 3 },
+        CommandBody::SetNodeRole { id: 4, role: NodeRole::Learner },
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 22] = [
     "found-region",
     "tick",
     "register-node",
@@ -284,6 +286,8 @@ const COMMANDS: [&str; 20] = [
     "update-key-description",
     "publish-crl",
     "admit-keys",
+    "remove-node",
+    "set-node-role",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -308,6 +312,8 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::UpdateKeyDescription(_) => 17,
         CommandBody::PublishCrl(_) => 18,
         CommandBody::AdmitKeys(_) => 19,
+        CommandBody::RemoveNode { .. } => 20,
+        CommandBody::SetNodeRole { .. } => 21,
     }
 }
 
@@ -396,7 +402,10 @@ fn records() {
         },
     );
     let registered_at = Timestamp::from_millis(1_700_000_000_006);
-    record("node", &NodeRecord { instance: NodeInstance::from_bytes([0x77; 16]), registered_at });
+    let instance = NodeInstance::from_bytes([0x77; 16]);
+    record("node", &NodeRecord { instance, registered_at, role: NodeRole::Voter, removed_at: None });
+    let removed_at = Some(Timestamp::from_millis(1_700_000_000_008));
+    record("node-removed", &NodeRecord { instance, registered_at, role: NodeRole::Learner, removed_at });
     let outcome = Err(Refusal::InvalidState(KeyState::Creating));
     let at = Timestamp::from_millis(1_700_000_000_007);
     record("invocation", &InvocationRecord { operation: Operation::EnableKey, body_sha256: [0x55; 32], outcome, at });
@@ -457,6 +466,7 @@ fn outcomes() {
     ];
     refusals.extend(later.map(Err));
     refusals.extend([Refusal::NotAdmitted, Refusal::TooManyNames].map(Err));
+    refusals.extend([Refusal::UnknownNode, Refusal::NodeRemoved].map(Err));
     golden("outcomes-refusals", 1, &refusals);
     let operations = [
         Operation::CreateKey,

@@ -35,8 +35,8 @@ pub use memory::MemoryTables;
 pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
-    AccountScope, AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, PeerRecord, Record,
-    RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom,
+    AccountScope, AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, PeerRecord,
+    Record, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom,
 };
 pub use restore::{RestoreRegion, check_row, is_carried_over, restore_region};
 pub use tables::{Table, Tables, Visit};

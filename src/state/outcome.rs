@@ -170,6 +170,12 @@ pub enum Refusal {
     /// The command names more keys than it may.
     #[error("the command names too many keys")]
     TooManyNames,
+    /// No node ever had this id.
+    #[error("no node of this region ever had this id")]
+    UnknownNode,
+    /// The node was removed from the region.
+    #[error("the node was removed from the region; its id is never used again: join with a new id and an empty data directory")]
+    NodeRemoved,
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.

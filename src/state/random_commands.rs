@@ -8,9 +8,10 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord, Once,
-    Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys, RegisterNode,
-    ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription, read,
+    AccountScope, AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord,
+    NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys,
+    RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias,
+    UpdateKeyDescription, read,
 };
 use claviger_types::{
     AccountId, AliasName, AliasRow, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed,
@@ -93,6 +94,8 @@ enum Kind {
     Found,
     Tick,
     RegisterNode { id: u8, instance: u8 },
+    RemoveNode { id: u8 },
+    SetNodeRole { id: u8, voter: bool },
     Create { key: u8, account: u8, invocation: u8 },
     Enable { key: u8, enabled: bool, stale: bool, invocation: u8 },
     Replicate { key: u8, peer: u8, stale: bool, late: bool, invocation: u8 },
@@ -184,7 +187,9 @@ fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         1 => Just(Kind::Found),
         2 => Just(Kind::Tick),
-        1 => (0_u8..3, 0_u8..2).prop_map(|(id, instance)| Kind::RegisterNode { id, instance }),
+        3 => (0_u8..3, 0_u8..2).prop_map(|(id, instance)| Kind::RegisterNode { id, instance }),
+        1 => (0_u8..3).prop_map(|id| Kind::RemoveNode { id }),
+        2 => (0_u8..3, any::<bool>()).prop_map(|(id, voter)| Kind::SetNodeRole { id, voter }),
         8 => (key.clone(), 0_u8..2, invocation.clone()).prop_map(|(key, account, invocation)| Kind::Create { key, account, invocation }),
         5 => (key.clone(), any::<bool>(), rarely(), invocation.clone())
             .prop_map(|(key, enabled, stale, invocation)| Kind::Enable { key, enabled, stale, invocation }),
@@ -247,6 +252,11 @@ impl Kind {
             Self::Tick => CommandBody::Tick,
             Self::RegisterNode { id, instance } => {
                 CommandBody::RegisterNode(RegisterNode { id: u64::from(*id), instance: NodeInstance::from_bytes([*instance; 16]) })
+            }
+            Self::RemoveNode { id } => CommandBody::RemoveNode { id: u64::from(*id) },
+            Self::SetNodeRole { id, voter } => {
+                let role = if *voter { NodeRole::Voter } else { NodeRole::Learner };
+                CommandBody::SetNodeRole { id: u64::from(*id), role }
             }
             Self::Create { key: number, account: owner, invocation } => CommandBody::CreateKey(Box::new(CreateKey {
                 once: self.once(Operation::CreateKey, *invocation),

@@ -395,18 +395,18 @@ pub fn crls(tables: &(impl Tables + ?Sized)) -> Result<Vec<CrlRecord>, StateErro
     Ok(crls)
 }
 
-/// Every node id that was ever used, in rising order.
+/// Every node id that was ever used, removed ones too, in ascending order.
 ///
 /// # Errors
-/// When the table cannot be read.
-pub fn node_ids(tables: &(impl Tables + ?Sized)) -> Result<Vec<NodeId>, StateError> {
-    let mut ids = Vec::new();
-    scan_prefix(tables, Table::Nodes, &[], &[], |row, _| {
+/// When they cannot be read.
+pub fn nodes(tables: &(impl Tables + ?Sized)) -> Result<Vec<(NodeId, NodeRecord)>, StateError> {
+    let mut found = Vec::new();
+    scan_prefix(tables, Table::Nodes, &[], &[], |row, bytes| {
         let id = <[u8; 8]>::try_from(row).map_err(|_| StateError::corrupt_row(Table::Nodes, row))?;
-        ids.push(NodeId::from_be_bytes(id));
+        found.push((NodeId::from_be_bytes(id), decode(row, bytes)?));
         Ok(ControlFlow::Continue(()))
     })?;
-    Ok(ids)
+    Ok(found)
 }
 
 pub(crate) fn count(tables: &(impl Tables + ?Sized), name: &str) -> Result<u64, StateError> {

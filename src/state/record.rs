@@ -254,6 +254,15 @@ pub struct ReservationRecord {
 }
 record!(ReservationRecord, Reservations, 1);
 
+/// What operators want a node to be. What it is, the group's membership says; the leader brings the two together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NodeRole {
+    /// It votes.
+    Voter,
+    /// It receives the log and does not vote.
+    Learner,
+}
+
 /// A node id that was used once and so belongs to one data directory for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -261,6 +270,10 @@ pub struct NodeRecord {
     pub instance: NodeInstance,
     /// When it was registered, in log time.
     pub registered_at: Timestamp,
+    /// What it is to be for as long as it is not removed.
+    pub role: NodeRole,
+    /// When it was removed, in log time. Nobody uses the id again, the node itself included.
+    pub removed_at: Option<Timestamp>,
 }
 record!(NodeRecord, Nodes, 1);
 

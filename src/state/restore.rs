@@ -10,8 +10,8 @@ use claviger_types::{ClusterId, Incarnation, KeyId, Timestamp};
 
 use crate::read::{self, LOG_TIME_ROW, counter};
 use crate::{
-    AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, Overlay, PeerRecord, Record, Refusal,
-    RegionKeysRecord, RegionRecord, RegisterNode, ReservationRecord, RestoredFrom, StateError, Table,
+    AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record,
+    Refusal, RegionKeysRecord, RegionRecord, RegisterNode, ReservationRecord, RestoredFrom, StateError, Table,
 };
 
 /// How a restored region differs from what its backup holds.
@@ -53,8 +53,13 @@ pub fn restore_region(tables: &mut Overlay<'_>, restore: &RestoreRegion) -> Resu
     let restored = RestoredFrom { cluster_id: old.cluster_id, incarnation: old.incarnation, backup: restore.backup, at: restore.at };
     let new = RegionRecord { cluster_id: restore.cluster_id, incarnation: restore.incarnation, restored: Some(restored), ..old };
     tables.put(RegionRecord::ROW, &new)?;
-    let node = NodeRecord { instance: restore.node.instance, registered_at: read::log_time(tables)? };
-    tables.put(&restore.node.id.to_be_bytes(), &node)?;
+    let now = read::log_time(tables)?;
+    // The nodes of the old life are no members of this one, and their ids are used.
+    for (id, node) in read::nodes(tables)? {
+        tables.put(&id.to_be_bytes(), &NodeRecord { removed_at: node.removed_at.or(Some(now)), ..node })?;
+    }
+    let RegisterNode { id, instance } = restore.node;
+    tables.put(&id.to_be_bytes(), &NodeRecord { instance, registered_at: now, role: NodeRole::Voter, removed_at: None })?;
     Ok(Ok(()))
 }
 

@@ -94,6 +94,10 @@ impl DataDir {
         self.path.canonicalize().ok().as_deref().and_then(Path::parent).map_or(Ok(()), sync_dir)
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.path.join("log")
     }

@@ -9,6 +9,7 @@
 mod child_process;
 mod database;
 mod directory;
+mod disk;
 mod error;
 mod fsync;
 mod local;
@@ -18,6 +19,7 @@ mod snapshot;
 mod state;
 mod storage;
 
+pub use disk::DiskUse;
 pub use error::StorageError;
 pub use local::{LocalIdentity, LocalStore};
 pub use log::{Done, LogStore, SimulatedBatch, SimulatedDisk, SimulatedWriter};

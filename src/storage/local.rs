@@ -7,9 +7,9 @@ use claviger_types::{ClusterId, NodeId, NodeInstance, Region};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::StorageError;
 use crate::directory::DataDir;
 use crate::log::LogDisk;
+use crate::{DiskUse, StorageError, disk};
 
 pub(crate) const LOCAL_FAMILY: &str = "local";
 pub(crate) const IDENTITY_ROW: &[u8] = b"identity";
@@ -32,16 +32,16 @@ impl LocalIdentity {
     pub const SCHEMA: u8 = 1;
 }
 
-/// The node-local record.
+/// The node-local record, and the directory as a whole.
 pub struct LocalStore {
     disk: Arc<dyn LogDisk>,
     writing: Mutex<()>,
-    _dir: Arc<DataDir>,
+    dir: Arc<DataDir>,
 }
 
 impl LocalStore {
     pub(crate) fn new(disk: Arc<dyn LogDisk>, dir: Arc<DataDir>) -> Self {
-        Self { disk, writing: Mutex::new(()), _dir: dir }
+        Self { disk, writing: Mutex::new(()), dir }
     }
 
     /// Who this node is; `None` in a new directory.
@@ -55,6 +55,14 @@ impl LocalStore {
             row: hex::encode(IDENTITY_ROW),
             reason: error.to_string(),
         })
+    }
+
+    /// How much the whole data directory takes of its disk. It looks at every file: not to be called often.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn disk_use(&self) -> Result<DiskUse, StorageError> {
+        disk::disk_use(self.dir.path())
     }
 
     /// Writes who this node is, durably. Once written, only an unknown cluster may become known.

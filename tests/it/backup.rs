@@ -89,7 +89,7 @@ impl NewNode {
     fn voters(&self) -> Vec<u64> {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let status = runtime.block_on(admin::status(&ApiClient::unix(Path::new(&self.socket()))));
-        status.map(|status| status.voters).unwrap_or_default()
+        status.map(|status| status.voters.iter().map(|voter| voter.id).collect()).unwrap_or_default()
     }
 }
 

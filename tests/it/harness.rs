@@ -16,6 +16,16 @@ use tempfile::TempDir;
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_claviger");
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Runs a command to its end.
+pub(crate) fn claviger(arguments: &[&str]) -> Output {
+    Command::new(BINARY).args(arguments).output().unwrap()
+}
+
+/// All that it said.
+pub(crate) fn said(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}
+
 /// Asks until there is an answer.
 pub(crate) fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
@@ -125,7 +135,7 @@ impl Deployment {
         });
     }
 
-    /// Starts a node again, as a child of this process, and says which process it is now.
+    /// Starts a node, or starts it again, as a child of this process, and says which process it is now.
     pub(crate) fn restart(&mut self, node: &Value) -> u32 {
         self.serve(Path::new(node["config"].as_str().unwrap()), Path::new(node["log"].as_str().unwrap()))
     }
@@ -192,16 +202,6 @@ pub(crate) fn metrics_status(node: &Value, path: &str) -> Option<u16> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
-}
-
-/// Runs `claviger` to its end.
-pub(crate) fn claviger(arguments: &[&str]) -> Output {
-    Command::new(BINARY).args(arguments).output().unwrap()
-}
-
-/// All that a command said.
-pub(crate) fn said(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
 /// A stopped node's data, opened as only the holder of its root key can.

@@ -18,7 +18,7 @@ fn commands_say_what_they_changed_and_can_be_run_twice() {
     let identity: serde_json::Value = serde_json::from_slice(&identity.stdout).unwrap();
     let fingerprint = identity["fingerprint"].as_str().unwrap();
     let (socket, endpoint) = (text(&first, "admin_socket"), text(&other, "peer"));
-    let add = ["peer", "add", "--socket", &socket, "--region", "us-east-1", "--endpoint", &endpoint];
+    let add = ["peer", "add", "us-east-1", "--socket", &socket, "--endpoint", &endpoint];
     let again = claviger(&[&add[..], &["--fingerprint", fingerprint]].concat());
     assert!(again.status.success() && said(&again).contains("Nothing was changed"), "{}", said(&again));
     let unconfirmed = claviger(&add);

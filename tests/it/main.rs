@@ -8,4 +8,6 @@ mod convergence;
 mod harness;
 mod layers;
 mod lifecycle;
+mod load;
+mod members;
 mod tree;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
-use claviger_shapes::admin::{AddPeerResult, AdminError, AdminErrorCode, AdmitKeysResult, Crl, Identity, Peer, PublishCrlResult};
+use claviger_shapes::admin::{
+    AddPeerResult, AdminError, AdminErrorCode, AdmitKeysResult, Crl, Identity, MembersChanged, Peer, PublishCrlResult, RegionStatus,
+};
 use claviger_types::{Identity as Holder, RevocationFlag};
 use http::Method;
 
@@ -125,6 +127,35 @@ async fn backups_are_streamed_and_keys_admitted() {
 }
 
 #[tokio::test]
+async fn nodes_are_changed_by_paths() {
+    let region: RegionStatus = serde_json::from_slice(&ask(Method::GET, "/admin/v1/region", "").await.body).unwrap();
+    assert_eq!(region.removed, [4]);
+    assert_eq!(error_of(&ask(Method::GET, "/admin/v1/nodes", "").await), (503, AdminErrorCode::Unavailable));
+    let changed = async |path: &str, body: &str| -> MembersChanged {
+        serde_json::from_slice(&ask(Method::POST, &format!("/admin/v1/{path}"), body).await.body).unwrap()
+    };
+    for change in ["promote", "demote", "remove"] {
+        let done = changed(&format!("nodes/5/{change}"), "").await;
+        assert_eq!((done.changed, done.leader, done.pending.as_deref()), (true, Some(5), Some(change)));
+    }
+    assert!(!changed("nodes/7/remove", "{}").await.changed);
+    assert_eq!(changed("leader/transfer", "{}").await.leader, None);
+    assert_eq!(changed("leader/transfer", r#"{"to":3}"#).await.leader, Some(3));
+
+    let post = async |path: &str, body: &str| error_of(&ask(Method::POST, &format!("/admin/v1/{path}"), body).await);
+    for path in ["nodes/5", "nodes/5/destroy", "nodes/5/remove/now", "nodes/5/%ff"] {
+        assert_eq!(post(path, "").await, (404, AdminErrorCode::NotFound), "{path}");
+    }
+    for path in ["nodes/five/remove", "nodes/-1/remove", "nodes/99999999999999999999/remove"] {
+        assert_eq!(post(path, "").await, (400, AdminErrorCode::Invalid), "{path}");
+    }
+    for body in ["", r#"{"to":"3"}"#, r#"{"node":3}"#] {
+        assert_eq!(post("leader/transfer", body).await, (400, AdminErrorCode::Invalid), "{body}");
+    }
+    assert_eq!(error_of(&ask(Method::GET, "/admin/v1/nodes/5/remove", "").await), (405, AdminErrorCode::MethodNotAllowed));
+}
+
+#[tokio::test]
 async fn nobody_else_is() {
     let router = router(&FakeKms::new(), Limits::default());
     for path in [
@@ -133,6 +164,10 @@ async fn nobody_else_is() {
         "/admin/v1/keys/admit",
         "/admin/v1/peers",
         "/admin/v1/status",
+        "/admin/v1/region",
+        "/admin/v1/nodes",
+        "/admin/v1/nodes/1/remove",
+        "/admin/v1/leader/transfer",
         "/admin/v1/peers/probe",
         "/admin/nothing",
         "/admin",

@@ -21,7 +21,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(200);
 /// # Errors
 /// When the node does not answer, breaks off or refuses, or the file cannot be written: there is no file then.
 pub(super) async fn create(target: &Target, out: &Path) -> anyhow::Result<()> {
-    let node = node(target)?;
+    let node = node(target).await?;
     let mut file = PartialFile::begin(out)?;
     let mut progress = Progress::new(target.json);
     let written = admin::backup(&node, |bytes| {

@@ -60,7 +60,7 @@ pub(super) fn restore(config: &Config, file: &Path, json: bool) -> anyhow::Resul
         bail!("{} has changed while it was read", file.display());
     }
     import.commit(WriteSet::default())?;
-    check_node_id(config.node.id, &read::node_ids(&import)?)?;
+    check_node_id(config.node.id, &read::nodes(&import)?.into_iter().map(|(id, _)| id).collect::<Vec<_>>())?;
     // From here on the directory is this node's: nothing can be wrong any more but the disk.
     let identity = own_identity(config, &storage)?;
     let cluster = new_life(&mut import, &identity, &footer)?;

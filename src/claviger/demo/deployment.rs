@@ -204,7 +204,7 @@ impl Deployment {
     pub(super) async fn leader(&self, region: &Region) -> anyhow::Result<NodeId> {
         for node in &self.nodes[region] {
             if let Ok(status) = admin::status(&ApiClient::unix(&node.admin_socket())).await
-                && let Some(leader) = status.leader
+                && let Some(leader) = status.report.leader
             {
                 return Ok(leader);
             }

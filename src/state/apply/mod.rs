@@ -6,6 +6,7 @@ mod crl;
 mod dirty;
 mod keys;
 mod labels;
+mod nodes;
 mod once;
 mod receive;
 mod region;
@@ -89,6 +90,8 @@ impl Step<'_> {
             CommandBody::UpdateKeyDescription(update) => self.update_key_description(&me, update),
             CommandBody::PublishCrl(publish) => self.publish_crl(publish),
             CommandBody::AdmitKeys(admit) => self.admit_keys(&me, admit),
+            CommandBody::RemoveNode { id } => self.remove_node(*id),
+            CommandBody::SetNodeRole { id, role } => self.set_node_role(*id, *role),
         }
     }
 

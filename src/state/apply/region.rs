@@ -1,12 +1,9 @@
-//! The region itself: its founding, its node ids, its peers.
+//! The region itself: its founding, its peers.
 
 use claviger_types::limits::{PEER_ENDPOINTS_MAX, REGIONS_MAX};
 
 use super::Step;
-use crate::{
-    AddPeer, FoundRegion, NodeRecord, Outcome, PeerRecord, Refusal, RegionKeysRecord, RegionRecord, RegisterNode, Response, StateError,
-    read,
-};
+use crate::{AddPeer, FoundRegion, Outcome, PeerRecord, Refusal, RegionKeysRecord, RegionRecord, Response, StateError, read};
 
 impl Step<'_> {
     pub(super) fn found_region(&mut self, found: &FoundRegion) -> Result<Outcome, StateError> {
@@ -25,18 +22,6 @@ impl Step<'_> {
         self.tables.put(RegionRecord::ROW, &record)?;
         self.tables.put(RegionKeysRecord::ROW, &found.region_keys)?;
         Ok(Ok(Response::Done))
-    }
-
-    pub(super) fn register_node(&mut self, register: RegisterNode) -> Result<Outcome, StateError> {
-        match read::node(&self.tables, register.id)? {
-            Some(known) if known.instance != register.instance => Ok(Err(Refusal::NodeIdUsed)),
-            Some(_) => Ok(Ok(Response::Done)),
-            None => {
-                let record = NodeRecord { instance: register.instance, registered_at: self.now };
-                self.tables.put(&register.id.to_be_bytes(), &record)?;
-                Ok(Ok(Response::Done))
-            }
-        }
     }
 
     pub(super) fn add_peer(&mut self, me: &RegionRecord, add: &AddPeer) -> Result<Outcome, StateError> {

@@ -15,7 +15,7 @@ use crate::random_commands::{PEERS, account, add_peer, author, found, key, regio
 use crate::read::{self, account_row, counter, dirty_age_row, dirty_row};
 use crate::{
     AccountScope, AliasRecord, Applied, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, Effects, Expected, KeyRecord,
-    MemoryTables, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
+    MemoryTables, NodeRecord, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
 mod labels;
@@ -242,6 +242,13 @@ fn check_change(machine: &Machine, before: &Rows, old: &BTreeMap<KeyId, (Version
             let same_row = before.get(&(Table::Keys, key_id.to_row().to_vec())) == after.get(&(Table::Keys, key_id.to_row().to_vec()));
             assert!(same_row && revision == *old_revision || revision == machine.index && revision > *old_revision);
         }
+    }
+    // A node id keeps its data directory, and a removed one keeps everything.
+    for ((_, row), bytes) in before.iter().filter(|((table, _), _)| *table == Table::Nodes) {
+        let decoded = |bytes: &[u8]| decode::<NodeRecord>(NodeRecord::SCHEMA, bytes).unwrap();
+        let (old, new) = (decoded(bytes), decoded(&after[&(Table::Nodes, row.clone())]));
+        assert_eq!((old.instance, old.registered_at), (new.instance, new.registered_at));
+        assert!(old.removed_at.is_none() || old == new, "{old:?} became {new:?}");
     }
     // Materials are written once.
     for ((table, row), bytes) in before.iter().filter(|((table, _), _)| *table == Table::Materials) {
