@@ -1,5 +1,7 @@
 //! The admin API: JSON for operators, and for nobody else. Its shapes are [`claviger_shapes::admin`].
 
+mod clock;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -9,6 +11,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, AdminErrorCode, Identity, Peer, ProbePeer, Status};
 use claviger_types::limits::PEER_ENDPOINTS_MAX;
 use futures::FutureExt;
@@ -40,6 +43,12 @@ pub trait Admin: Send + Sync + 'static {
 
     /// How this node sees its region.
     fn status(&self) -> impl Future<Output = Result<Status, AdminError>> + Send;
+
+    /// The region's clocks.
+    fn clock_status(&self) -> impl Future<Output = Result<ClockStatus, AdminError>> + Send;
+
+    /// Accepts the clock of the region's only voter. With nothing to accept, nothing changes.
+    fn accept_clock(&self, accept: AcceptClock) -> impl Future<Output = Result<AcceptClockResult, AdminError>> + Send;
 }
 
 struct Desk<A> {
@@ -54,6 +63,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/peers", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.peers().await)).post(add_peer::<A>))
         .route("/v1/peers/probe", post(probe_peer::<A>))
         .route("/v1/status", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.status().await)))
+        .merge(clock::routes())
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::new(Desk { admin, bodies }))

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use claviger_api as api;
 use claviger_consensus::{Consensus, Readiness};
 use claviger_replication::{NewPeer, PeerHello, PeerLag, RegionLife, ReplicationError, Replicator};
+use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{AddPeer, AddPeerResult, AdminError, AdminErrorCode, Identity, Peer, ProbePeer, Status};
 use claviger_state::{AccountScope, PeerRecord, Refusal};
 use claviger_types::{Region, TrustDomain};
+
+use crate::clock;
 
 /// A node's admin API.
 pub(crate) struct NodeAdmin {
@@ -95,6 +98,14 @@ impl api::Admin for NodeAdmin {
             peers,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         })
+    }
+
+    async fn clock_status(&self) -> Result<ClockStatus, AdminError> {
+        clock::status(&self.consensus).await
+    }
+
+    async fn accept_clock(&self, accept: AcceptClock) -> Result<AcceptClockResult, AdminError> {
+        clock::accept(&self.consensus, &accept).await
     }
 }
 

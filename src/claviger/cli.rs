@@ -30,6 +30,9 @@ pub(crate) enum Command {
     /// The regions that a region replicates with
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// The clocks of a region's nodes
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }
@@ -197,6 +200,20 @@ pub(crate) enum PeerCommand {
         /// The fingerprint that `claviger peer identity` shows there; without it, the one that answers is shown and nothing changes
         #[arg(long)]
         fingerprint: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Show each voter's clock, log time, and whether work that falls due by time is done
+    Status(Target),
+    /// In a region of one node: let log time go on from the node's clock, although it has jumped
+    Accept {
+        #[command(flatten)]
+        target: Target,
+        /// Only show what would be accepted
+        #[arg(long)]
+        dry_run: bool,
     },
 }
 

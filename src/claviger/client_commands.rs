@@ -54,11 +54,15 @@ pub(crate) async fn peer(command: &PeerCommand) -> anyhow::Result<()> {
     }
 }
 
-fn format(target: &Target) -> Format {
+pub(crate) fn format(target: &Target) -> Format {
     if target.json { Format::Json } else { Format::Human }
 }
 
-fn node(target: &Target) -> anyhow::Result<ApiClient> {
+/// The node that a command talks to.
+///
+/// # Errors
+/// When the files of the operator's certificate are not usable.
+pub(crate) fn node(target: &Target) -> anyhow::Result<ApiClient> {
     if let Some(socket) = &target.socket {
         return Ok(ApiClient::unix(socket));
     }

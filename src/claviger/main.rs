@@ -3,6 +3,7 @@
 mod admin;
 mod cli;
 mod client_commands;
+mod clock;
 mod config;
 mod demo;
 mod founding;
@@ -51,6 +52,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         }
         Command::Pki(command) => client_commands::pki(command),
         Command::Peer(command) => client_commands::peer(command).await,
+        Command::Clock(command) => clock::run(command).await,
         Command::Demo(args) => demo::run(args).await,
     }
 }

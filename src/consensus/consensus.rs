@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use claviger_state::{CommandBody, FoundRegion, Outcome, Refusal, RegisterNode, read};
+use claviger_state::{CommandBody, FoundRegion, Outcome, Refusal, RegisterNode, StateError, read};
 use claviger_storage::{LocalIdentity, LocalStore, StateStore, Storage};
 use claviger_tls::PeerClient;
-use claviger_types::{Clock, ClusterId};
+use claviger_types::{Clock, ClusterId, Timestamp};
 use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
@@ -18,6 +18,7 @@ use tracing::{info, warn};
 
 use crate::applied::AppliedIndex;
 use crate::callers::Room;
+use crate::clocks::{self, Clocks};
 use crate::config::ConsensusConfig;
 use crate::gate::{Gate, GateTimes};
 use crate::leadership::{self, Leadership, Status};
@@ -28,7 +29,7 @@ use crate::peers::Peers;
 use crate::propose::Proposer;
 use crate::raft_types::{Member, Raft};
 use crate::read_rounds::ReadRounds;
-use crate::{ConsensusError, Observer, ProposeError, Region, Unavailable, membership, server};
+use crate::{ConsensusError, DuePermit, NoDueWork, Observer, ProposeError, Region, Unavailable, membership, server};
 
 /// How long a new region's only node may take to lead it.
 const FOUND_WITHIN: Duration = Duration::from_secs(30);
@@ -37,7 +38,7 @@ const HAND_OVER_WITHIN: Duration = Duration::from_secs(2);
 
 /// A node's part in its region's Raft group. Cheap to clone; [`Consensus::shutdown`] ends it for all clones.
 #[derive(Clone)]
-pub struct Consensus(Arc<Inner>);
+pub struct Consensus(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) config: ConsensusConfig,
@@ -47,6 +48,7 @@ pub(crate) struct Inner {
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) proposer: Proposer,
     pub(crate) gate: Gate,
+    pub(crate) clocks: Arc<Clocks>,
     /// One snapshot is taken at a time.
     pub(crate) receiving: Semaphore,
     pub(crate) room: Room,
@@ -72,7 +74,7 @@ pub enum Readiness {
 }
 
 impl Consensus {
-    /// Starts this node's part in the group of its region. Nothing is served before the group has confirmed what this
+    /// Starts this node's part in the group of its region; `clock` is the node's wall clock. Nothing is served before the group has confirmed what this
     /// node held ([`Consensus::readiness`]); [`Consensus::router`] must be served for that. A new data directory waits for
     /// [`Consensus::found`], or for the leader once `claviger join` has let the node in.
     ///
@@ -114,6 +116,8 @@ impl Consensus {
         let (recovered_sender, recovered) = watch::channel(false);
         tasks.spawn(recover(raft.clone(), recovered_sender));
         tasks.spawn(membership::tend(raft.clone(), leadership.clone(), config.timings.election_max));
+        let clocks = Arc::new(Clocks::new(config.node_id, clock, Arc::clone(&state))?);
+        tasks.spawn(clocks::tend(Arc::clone(&clocks), raft.clone(), Arc::clone(&peers), leadership.clone(), recovered.clone()));
 
         let rounds = ReadRounds {
             raft: raft.clone(),
@@ -124,7 +128,7 @@ impl Consensus {
             within: config.timings.election_max,
         };
         let gate = Gate::open(Arc::new(rounds), gate_times(&config));
-        let proposer = Proposer::new(raft.clone(), Arc::clone(&peers), clock, leadership.clone(), &config);
+        let proposer = Proposer::new(raft.clone(), Arc::clone(&peers), Arc::clone(&clocks), leadership.clone(), &config);
         let inner = Inner {
             config,
             raft,
@@ -133,6 +137,7 @@ impl Consensus {
             leadership,
             proposer,
             gate,
+            clocks,
             receiving: Semaphore::new(1),
             room: Room::default(),
             local: storage.local(),
@@ -298,6 +303,18 @@ impl Region for Consensus {
 
     fn tables(&self) -> Arc<StateStore> {
         Arc::clone(&self.0.state)
+    }
+
+    fn log_time(&self) -> Result<Timestamp, StateError> {
+        self.0.clocks.log_time()
+    }
+
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
+        self.0.clocks.due_permit()
+    }
+
+    async fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.0.proposer.propose_due(permit, &body).await
     }
 }
 

@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 use crate::callers::{FromMember, FromRaft, FromRegion, Request};
 use crate::consensus::Inner;
 use crate::raft_types::{TypeConfig, Vote};
-use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, path};
+use crate::wire::{self, ClockAnswer, ClockRequest, ClocksRequest, JoinRequest, ProposeRequest, ReadIndexRequest, path};
 use crate::{membership, snapshot};
 
 /// Of the messages that hold neither entries nor commands; the largest, a request to join, has an endpoint of 256 bytes.
@@ -70,7 +70,9 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route(path::VOTE, post(vote))
         .route(path::PRE_VOTE, post(pre_vote))
         .route(path::TRANSFER_LEADER, post(transfer_leader))
+        .route(path::CLOCK, post(clock))
         .route(path::READ_INDEX, post(read_index))
+        .route(path::CLOCKS, post(clocks))
         .route(path::JOIN, post(join))
         .layer(DefaultBodyLimit::max(SMALL_BODY_BYTES_MAX))
         .merge(large)
@@ -107,6 +109,21 @@ async fn transfer_leader(State(inner): State<Arc<Inner>>, request: Request<FromR
     let message: TransferLeaderRequest<TypeConfig> = inner.open(&request.body)?;
     check_sender(message.from_leader(), request.from)?;
     answer(&inner.raft.handle_transfer_leader(message).await.map_err(|e| Refused::Stopped(e.to_string()))?)
+}
+
+/// Log time is whatever the leader says, and nobody else.
+async fn clock(State(inner): State<Arc<Inner>>, request: Request<FromRaft>) -> Answer {
+    let ClockRequest { term, log_time } = inner.open(&request.body)?;
+    let known = *inner.leadership.borrow();
+    if let Some(log_time) = log_time.filter(|_| known.leader == Some(request.from) && known.term == term) {
+        inner.clocks.hear(term, log_time);
+    }
+    answer(&ClockAnswer { clock: inner.clocks.wall() })
+}
+
+async fn clocks(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {
+    let ClocksRequest = inner.open(&request.body)?;
+    answer(&inner.clocks.status().ok_or(Refused::Unavailable)?)
 }
 
 async fn propose(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {

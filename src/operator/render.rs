@@ -1,5 +1,7 @@
 //! Results of the admin API as text: for people, or as JSON for `--json`. Pure functions; each ends with a newline.
 
+pub mod clock;
+
 use std::fmt::Write;
 
 use claviger_shapes::admin::{AddPeerResult, Identity, Peer, Status};

@@ -11,10 +11,12 @@ use std::task::{Poll, Waker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_barrier::{Barrier, Keyring};
-use claviger_consensus::{MemoryRegion, Observer, ProposeError, Region, Unavailable};
+use claviger_consensus::{DuePermit, MemoryRegion, NoDueWork, Observer, ProposeError, Region, Unavailable};
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_state::protocol::Author;
-use claviger_state::{AccountScope, AddPeer, CommandBody, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys};
+use claviger_state::{
+    AccountScope, AddPeer, CommandBody, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys, StateError,
+};
 use claviger_types::{AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, Sealed, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -100,7 +102,7 @@ impl Observer for FanOut {
 pub(crate) struct Deployment {
     pub(crate) memory: Arc<MemoryRegion>,
     pub(crate) barrier: Arc<Barrier>,
-    /// The leader's clock.
+    /// What log time is made of.
     pub(crate) clock: Arc<TestClock>,
     pub(crate) reservations: Arc<FakeReservations>,
     observers: Arc<FanOut>,
@@ -147,11 +149,7 @@ impl Deployment {
         let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12, aliases_max: 1 << 12 }));
         self.observers.0.lock().push(Arc::clone(&cache));
         let region = Arc::new(Scripted::new(Arc::clone(&self.memory)));
-        let config = ServiceConfig {
-            region: HERE.parse().unwrap(),
-            partition: Partition::default(),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-        };
+        let config = ServiceConfig { region: HERE.parse().unwrap(), partition: Partition::default() };
         let reservations = Arc::clone(&self.reservations) as Arc<dyn ReplicaReservations>;
         Node { service: Service::new(config, Arc::clone(&region), Arc::clone(&self.barrier), cache, reservations), region }
     }
@@ -306,6 +304,18 @@ impl Region for Scripted {
             hook();
         }
         tables
+    }
+
+    fn log_time(&self) -> Result<Timestamp, StateError> {
+        self.memory.log_time()
+    }
+
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
+        self.memory.due_permit()
+    }
+
+    async fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.memory.propose_due(permit, body).await
     }
 }
 

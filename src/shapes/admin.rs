@@ -2,6 +2,8 @@
 //!
 //! Ids and fingerprints are lower-case hex, as they are shown to people. The routes are the api crate's.
 
+pub mod clock;
+
 use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};
 

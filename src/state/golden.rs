@@ -245,11 +245,12 @@ fn bodies() -> Vec<CommandBody> {
             key: expected(),
             description: "für Tests".to_owned(),
         }),
+        CommandBody::AcceptClock,
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "found-region",
     "tick",
     "register-node",
@@ -268,6 +269,7 @@ const COMMANDS: [&str; 18] = [
     "tag-resource",
     "untag-resource",
     "update-key-description",
+    "accept-clock",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -290,6 +292,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::TagResource(_) => 15,
         CommandBody::UntagResource(_) => 16,
         CommandBody::UpdateKeyDescription(_) => 17,
+        CommandBody::AcceptClock => 18,
     }
 }
 

@@ -92,6 +92,7 @@ pub(crate) struct Step {
 enum Kind {
     Found,
     Tick,
+    AcceptClock,
     RegisterNode { id: u8, instance: u8 },
     Create { key: u8, account: u8, invocation: u8 },
     Enable { key: u8, enabled: bool, stale: bool, invocation: u8 },
@@ -182,6 +183,7 @@ fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         1 => Just(Kind::Found),
         2 => Just(Kind::Tick),
+        1 => Just(Kind::AcceptClock),
         1 => (0_u8..3, 0_u8..2).prop_map(|(id, instance)| Kind::RegisterNode { id, instance }),
         8 => (key.clone(), 0_u8..2, invocation.clone()).prop_map(|(key, account, invocation)| Kind::Create { key, account, invocation }),
         5 => (key.clone(), any::<bool>(), rarely(), invocation.clone())
@@ -240,6 +242,7 @@ impl Kind {
         match self {
             Self::Found => found(),
             Self::Tick => CommandBody::Tick,
+            Self::AcceptClock => CommandBody::AcceptClock,
             Self::RegisterNode { id, instance } => {
                 CommandBody::RegisterNode(RegisterNode { id: u64::from(*id), instance: NodeInstance::from_bytes([*instance; 16]) })
             }

@@ -104,7 +104,16 @@ impl Deployment {
     }
 
     pub(crate) fn kill(&mut self, node: &Value) {
-        signal(pid_of(node), rustix::process::Signal::KILL);
+        Self::end(node, rustix::process::Signal::KILL);
+    }
+
+    /// Ends a node as its operator does, and waits until it has gone.
+    pub(crate) fn shut_down(&mut self, node: &Value) {
+        Self::end(node, rustix::process::Signal::TERM);
+    }
+
+    fn end(node: &Value, how: rustix::process::Signal) {
+        signal(pid_of(node), how);
         // Its first thread can be a zombie while others still end and hold its files.
         let (stat, tasks) = (format!("/proc/{}/stat", node["pid"]), format!("/proc/{}/task", node["pid"]));
         eventually("the node is gone", || {

@@ -1,6 +1,7 @@
 //! The admin API against a fake administration.
 
 use axum::body::Body;
+use claviger_shapes::admin::clock::{AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{AddPeerResult, AdminError, AdminErrorCode, Identity, Peer};
 use claviger_types::Identity as Holder;
 use http::Method;
@@ -48,9 +49,32 @@ async fn operators_are_served() {
 }
 
 #[tokio::test]
+async fn clocks_are_shown_and_accepted() {
+    let status: ClockStatus = serde_json::from_slice(&ask(Method::GET, "/admin/v1/clock", "").await.body).unwrap();
+    assert!(status.due_work_allowed);
+    for (body, changed) in [("{}", true), (r#"{"dry_run":true}"#, false)] {
+        let answer = ask(Method::POST, "/admin/v1/clock/accept", body).await;
+        assert_eq!(serde_json::from_slice::<AcceptClockResult>(&answer.body).unwrap().changed, changed, "{body}");
+    }
+    // A word that is misspelt must not make a trial run a real one.
+    for body in ["", r#"{"dryrun":true}"#] {
+        assert_eq!(error_of(&ask(Method::POST, "/admin/v1/clock/accept", body).await), (400, AdminErrorCode::Invalid), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_else_is() {
     let router = router(&FakeKms::new(), Limits::default());
-    for path in ["/admin/v1/identity", "/admin/v1/peers", "/admin/v1/status", "/admin/v1/peers/probe", "/admin/nothing", "/admin"] {
+    for path in [
+        "/admin/v1/identity",
+        "/admin/v1/peers",
+        "/admin/v1/status",
+        "/admin/v1/peers/probe",
+        "/admin/v1/clock",
+        "/admin/v1/clock/accept",
+        "/admin/nothing",
+        "/admin",
+    ] {
         let bare = || http::Request::get(path).body(Body::empty()).unwrap();
         assert_eq!(error_of(&send(&router, bare()).await), (403, AdminErrorCode::Forbidden), "{path} without a certificate");
         for other in
