@@ -1,5 +1,6 @@
 //! The admin API: JSON for operators, and for nobody else. Its shapes are [`claviger_shapes::admin`].
 
+mod clock;
 mod restoring;
 
 use std::panic::AssertUnwindSafe;
@@ -12,6 +13,7 @@ use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
     PublishCrlResult, RegionStatus, Status, TransferLeader,
@@ -69,6 +71,12 @@ pub trait Admin: Restoring {
 
     /// Lets another node lead, wherever the leader is.
     fn transfer_leader(&self, transfer: TransferLeader) -> impl Future<Output = Result<MembersChanged, AdminError>> + Send;
+
+    /// The region's clocks.
+    fn clock_status(&self) -> impl Future<Output = Result<ClockStatus, AdminError>> + Send;
+
+    /// Accepts the clock of the region's only voter. With nothing to accept, nothing changes.
+    fn accept_clock(&self, accept: AcceptClock) -> impl Future<Output = Result<AcceptClockResult, AdminError>> + Send;
 }
 
 struct Desk<A> {
@@ -90,6 +98,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/nodes", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.nodes().await)))
         .route("/v1/nodes/{id}/{change}", post(change_node::<A>))
         .route("/v1/leader/transfer", post(transfer_leader::<A>))
+        .merge(clock::routes())
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::clone(&desk))

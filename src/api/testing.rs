@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
+use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
     MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
@@ -140,6 +141,21 @@ impl Admin for FakeAdmin {
 
     async fn status(&self) -> Result<Status, AdminError> {
         panic!("the handler fails")
+    }
+
+    async fn clock_status(&self) -> Result<ClockStatus, AdminError> {
+        Ok(ClockStatus {
+            leader: 1,
+            log_time_millis: 5,
+            median_millis: Some(5),
+            due_work_allowed: true,
+            due_work_refused_because: None,
+            voters: Vec::new(),
+        })
+    }
+
+    async fn accept_clock(&self, accept: AcceptClock) -> Result<AcceptClockResult, AdminError> {
+        Ok(AcceptClockResult { clock_millis: 7, log_time_millis: 5, had_jumped: true, changed: !accept.dry_run })
     }
 
     async fn region(&self) -> Result<RegionStatus, AdminError> {

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use claviger_api as api;
 use claviger_consensus::{Consensus, MemberChange, ProposeError, Readiness, Region as _, Unavailable};
 use claviger_replication::{NewPeer, PeerHello, PeerLag, RegionLife, ReplicationError, Replicator};
+use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
     PublishCrlResult, RegionStatus, Status, TransferLeader,
@@ -19,7 +20,7 @@ use claviger_tls as tls;
 use claviger_types::{Clock, Region, SystemClock, TrustDomain};
 
 use crate::certificates::NodeTls;
-
+use crate::clock;
 use crate::restoring::Backups;
 
 /// A node's admin API.
@@ -108,6 +109,14 @@ impl api::Admin for NodeAdmin {
         let report = self.consensus.report().await;
         let removed = nodes::removed(&self.consensus.tables())?;
         Ok(nodes::status(&self.region, report, removed, self.peers_if_ready().await))
+    }
+
+    async fn clock_status(&self) -> Result<ClockStatus, AdminError> {
+        clock::status(&self.consensus).await
+    }
+
+    async fn accept_clock(&self, accept: AcceptClock) -> Result<AcceptClockResult, AdminError> {
+        clock::accept(&self.consensus, &accept).await
     }
 
     async fn region(&self) -> Result<RegionStatus, AdminError> {

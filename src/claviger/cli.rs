@@ -52,6 +52,9 @@ pub(crate) enum Command {
     /// Keys, after a restore
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The clocks of a region's nodes
+    #[command(subcommand)]
+    Clock(ClockCommand),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }
@@ -313,6 +316,21 @@ pub(crate) enum CrlCommand {
     },
     /// List them
     List(Target),
+}
+
+/// `claviger clock …`
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClockCommand {
+    /// Show each voter's clock, log time, and whether work that falls due by time is done
+    Status(Target),
+    /// In a region of one node: let log time go on from the node's clock, although it has jumped
+    Accept {
+        #[command(flatten)]
+        target: Target,
+        /// Only show what would be accepted
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 #[derive(Debug, Args)]

@@ -123,7 +123,7 @@ pub(crate) async fn crl(command: &CrlCommand) -> anyhow::Result<()> {
     }
 }
 
-fn format(target: &Target) -> Format {
+pub(crate) fn format(target: &Target) -> Format {
     if target.json { Format::Json } else { Format::Human }
 }
 

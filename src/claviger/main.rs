@@ -5,6 +5,7 @@ mod backup;
 mod certificates;
 mod cli;
 mod client_commands;
+mod clock;
 mod config;
 mod demo;
 mod founding;
@@ -61,6 +62,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Crl(command) => client_commands::crl(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Key(command) => key_commands::run(command).await,
+        Command::Clock(command) => clock::run(command).await,
         Command::Demo(args) => demo::run(args).await,
     }
 }

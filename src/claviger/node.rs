@@ -13,7 +13,7 @@ use claviger_service::{CacheLimits, KeyCache, Service, ServiceConfig};
 use claviger_state::{RegionRecord, read};
 use claviger_storage::{Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, ClientTls, IdentityFiles, PeerClient, bind_unix, serve as serve_tls, serve_plain};
-use claviger_types::{Clock, Identity, SystemClock};
+use claviger_types::{Identity, SystemClock};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -90,7 +90,6 @@ struct Node {
     peer_client: Arc<PeerClient>,
     cache: Arc<KeyCache>,
     shipper: Arc<Notify>,
-    clock: Arc<dyn Clock>,
 }
 
 impl Node {
@@ -104,10 +103,9 @@ impl Node {
         let shipper = Arc::new(Notify::new());
         let observer = Arc::new(NodeObserver { cache: Arc::clone(&cache), shipper: Arc::clone(&shipper), tls: Arc::clone(&tls) });
         let peer_client = Arc::new(PeerClient::new(tls.peer_client.clone())?);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let consensus =
-            Consensus::start(consensus_config(config), &storage, Arc::clone(&peer_client), Arc::clone(&clock), observer).await?;
-        Ok(Self { consensus: Arc::new(consensus), tls, peer_client, cache, shipper, clock })
+            Consensus::start(consensus_config(config), &storage, Arc::clone(&peer_client), Arc::new(SystemClock), observer).await?;
+        Ok(Self { consensus: Arc::new(consensus), tls, peer_client, cache, shipper })
     }
 
     /// Opens the barrier as soon as the region's keyring is here, then serves clients, operators and peer regions until it is
@@ -128,19 +126,14 @@ impl Node {
             Arc::clone(&self.consensus),
             Arc::clone(&barrier),
             Arc::clone(&self.peer_client) as Arc<_>,
-            Arc::clone(&self.clock),
             leadership,
             Arc::clone(&self.shipper),
         ));
         late.set(replicator.router());
 
         let reservations = Arc::new(Reservations { replicator: Arc::clone(&replicator) });
-        let service_config = ServiceConfig {
-            region: config.region.clone(),
-            incarnation: record.incarnation,
-            partition: record.partition.clone(),
-            clock: Arc::clone(&self.clock),
-        };
+        let service_config =
+            ServiceConfig { region: config.region.clone(), incarnation: record.incarnation, partition: record.partition.clone() };
         let backups = Backups::new(Arc::clone(&barrier));
         let service = Service::new(service_config, Arc::clone(&self.consensus), barrier, Arc::clone(&self.cache), reservations);
         let admin = NodeAdmin {

@@ -6,10 +6,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
-use claviger_state::{CommandBody, FoundRegion, Outcome, Refusal, RegisterNode, read};
+use claviger_state::{CommandBody, FoundRegion, Outcome, Refusal, RegisterNode, StateError, read};
 use claviger_storage::{LocalIdentity, LocalStore, StateStore, Storage};
 use claviger_tls::PeerClient;
-use claviger_types::{Clock, ClusterId};
+use claviger_types::{Clock, ClusterId, Timestamp};
 use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use tracing::{info, warn};
 
 use crate::applied::AppliedIndex;
 use crate::callers::Room;
+use crate::clocks::{self, Clocks};
 use crate::config::ConsensusConfig;
 use crate::gate::{Gate, GateTimes};
 use crate::leadership::{self, Leadership, Status};
@@ -32,7 +33,7 @@ use crate::raft_types::{Member, Raft};
 use crate::read_rounds::ReadRounds;
 use crate::tend::Group;
 use crate::touch::{follow_endpoints, stay_in_touch};
-use crate::{ConsensusError, Observer, ProposeError, Region, Unavailable, server};
+use crate::{ConsensusError, DuePermit, NoDueWork, Observer, ProposeError, Region, Unavailable, server};
 
 /// How long a new region's only node may take to lead it.
 const FOUND_WITHIN: Duration = Duration::from_secs(30);
@@ -49,6 +50,7 @@ pub(crate) struct Inner {
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) proposer: Proposer,
     pub(crate) gate: Gate,
+    pub(crate) clocks: Arc<Clocks>,
     /// One snapshot is taken at a time.
     pub(crate) receiving: Semaphore,
     pub(crate) room: Room,
@@ -82,7 +84,7 @@ pub enum Readiness {
 }
 
 impl Consensus {
-    /// Starts this node's part in the group of its region. Nothing is served before the group has confirmed what this
+    /// Starts this node's part in the group of its region; `clock` is the node's wall clock. Nothing is served before the group has confirmed what this
     /// node held ([`Consensus::readiness`]); [`Consensus::router`] must be served for that. A new data directory waits for
     /// [`Consensus::found`], or for the leader once `claviger join` has let the node in.
     ///
@@ -133,6 +135,8 @@ impl Consensus {
         };
         tasks.spawn(group.clone().tend());
         tasks.spawn(follow_endpoints(raft.clone(), Arc::clone(&peers)));
+        let clocks = Arc::new(Clocks::new(config.node_id, clock, Arc::clone(&state))?);
+        tasks.spawn(clocks::tend(Arc::clone(&clocks), raft.clone(), Arc::clone(&peers), leadership.clone(), recovered.clone()));
 
         let rounds = ReadRounds {
             raft: raft.clone(),
@@ -143,7 +147,7 @@ impl Consensus {
             within: config.timings.election_max,
         };
         let gate = Gate::open(Arc::new(rounds), gate_times(&config));
-        let proposer = Proposer::new(raft.clone(), Arc::clone(&peers), clock, leadership.clone(), &config);
+        let proposer = Proposer::new(raft.clone(), Arc::clone(&peers), Arc::clone(&clocks), leadership.clone(), &config);
         let inner = Inner {
             config,
             raft,
@@ -152,6 +156,7 @@ impl Consensus {
             leadership,
             proposer,
             gate,
+            clocks,
             receiving: Semaphore::new(1),
             room: Room::default(),
             group,
@@ -345,6 +350,18 @@ impl Region for Consensus {
 
     fn tables(&self) -> Arc<StateStore> {
         Arc::clone(&self.0.state)
+    }
+
+    fn log_time(&self) -> Result<Timestamp, StateError> {
+        self.0.clocks.log_time()
+    }
+
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
+        self.0.clocks.due_permit()
+    }
+
+    async fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.0.proposer.propose_due(permit, &body).await
     }
 }
 

@@ -7,14 +7,19 @@
 mod applied;
 mod blocking;
 mod callers;
+mod clock_status;
+mod clock_watch;
+mod clocks;
 mod config;
 mod consensus;
+mod due;
 mod error;
 mod fault;
 mod gate;
 mod join;
 mod leadership;
 mod log;
+mod log_clock;
 mod machine;
 mod membership;
 mod memory;
@@ -37,6 +42,8 @@ mod testing;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_clocks;
+#[cfg(test)]
 mod tests_cluster;
 #[cfg(test)]
 mod tests_conformance;
@@ -48,8 +55,10 @@ mod touch;
 mod wire;
 
 pub use blocking::blocking;
+pub use clock_status::{AcceptClockError, ClockAcceptance, ClockStatus, VoterClock};
 pub use config::{COMMAND_BYTES_MAX, ConsensusConfig, Limits, Timings};
 pub use consensus::{Consensus, Readiness};
+pub use due::{DuePermit, DueWatch, NoDueWork};
 pub use error::{ConsensusError, JoinError};
 pub use join::join_request;
 pub use leadership::{Leadership, MemberStatus, Role, Status};

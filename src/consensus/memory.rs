@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use claviger_state::{Command, CommandBody, MemoryTables, Outcome, Overlay, apply, read};
-use claviger_types::Clock;
+use claviger_state::{Command, CommandBody, MemoryTables, Outcome, Overlay, StateError, apply, read};
+use claviger_types::{Clock, Timestamp};
 use parking_lot::Mutex;
 
-use crate::{Observer, ProposeError, Region, Unavailable};
+use crate::{DuePermit, NoDueWork, Observer, ProposeError, Region, Unavailable};
 
-/// One node, no log, no disk: commands are applied as they come.
+/// One node, no log, no disk: commands are applied as they come, at the time of a clock that is always right.
 pub struct MemoryRegion {
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
@@ -52,5 +52,18 @@ impl Region for MemoryRegion {
 
     fn tables(&self) -> Self::Tables {
         Arc::clone(&self.state.lock().0)
+    }
+
+    fn log_time(&self) -> Result<Timestamp, StateError> {
+        Ok(read::log_time(&*self.tables())?.max(self.clock.now()))
+    }
+
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
+        let time = self.log_time().map_err(|_| NoDueWork::NotFounded)?;
+        Ok(DuePermit { term: 0, time })
+    }
+
+    async fn propose_due(&self, _permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.propose(body).await
     }
 }

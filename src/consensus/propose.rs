@@ -1,4 +1,4 @@
-//! Proposals: taken by any node, stamped and proposed by the leader, answered once they are applied there.
+//! Proposals: taken by any node, stamped with log time and proposed by the leader, answered once they are applied there.
 //!
 //! What is certain not to have been proposed is tried again while there is time. What may have been is tried again only
 //! if a second application cannot do harm nor answer otherwise; else its outcome is unknown, and the caller is told so.
@@ -8,19 +8,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_state::{Command, CommandBody, Outcome};
-use claviger_types::{Clock, NodeId};
+use claviger_types::{NodeId, Timestamp};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, RaftError};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
+use crate::clocks::Clocks;
 use crate::config::{COMMAND_BYTES_MAX, ConsensusConfig};
 use crate::leadership::Leadership;
 use crate::peers::{CallError, Peers, Target};
 use crate::raft_types::{Proposed, Raft, TypeConfig};
 use crate::wire::{ProposeAnswer, ProposeRequest, lane, path};
-use crate::{ProposeError, Unavailable};
+use crate::{DuePermit, ProposeError, Unavailable};
 
 /// The pause before the next attempt, unless the leader changes before.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -31,7 +32,7 @@ const QUEUE_UNIT_BYTES: usize = 1024;
 pub(crate) struct Proposer {
     raft: Raft,
     peers: Arc<Peers>,
-    clock: Arc<dyn Clock>,
+    clocks: Arc<Clocks>,
     leadership: watch::Receiver<Leadership>,
     hold: Duration,
     within: Duration,
@@ -54,14 +55,14 @@ impl Proposer {
     pub(crate) fn new(
         raft: Raft,
         peers: Arc<Peers>,
-        clock: Arc<dyn Clock>,
+        clocks: Arc<Clocks>,
         leadership: watch::Receiver<Leadership>,
         config: &ConsensusConfig,
     ) -> Self {
         Self {
             raft,
             peers,
-            clock,
+            clocks,
             leadership,
             hold: config.timings.hold,
             within: config.timings.propose,
@@ -118,7 +119,7 @@ impl Proposer {
 
     async fn attempt(&self, leader: NodeId, request: &mut ProposeRequest, within: Duration) -> Attempt {
         if leader == *self.raft.node_id() {
-            self.propose_here(&request.body, within).await
+            self.propose_here(&request.body, self.clocks.stamp(&request.body), within).await
         } else {
             self.forward(leader, request, within).await
         }
@@ -127,7 +128,8 @@ impl Proposer {
     /// Takes what a follower forwarded: one attempt, no waiting for a leader.
     pub(crate) async fn take_forwarded(&self, request: &ProposeRequest) -> ProposeAnswer {
         let Ok(_place) = self.count.try_acquire() else { return ProposeAnswer::Overloaded };
-        match self.propose_here(&request.body, self.within.min(Duration::from_millis(request.within_ms))).await {
+        let (time, within) = (self.clocks.stamp(&request.body), self.within.min(Duration::from_millis(request.within_ms)));
+        match self.propose_here(&request.body, time, within).await {
             Attempt::Applied(outcome) => ProposeAnswer::Applied(outcome),
             Attempt::NotProposed(leader) => ProposeAnswer::NotLeader(leader),
             Attempt::Overloaded => ProposeAnswer::Overloaded,
@@ -136,9 +138,28 @@ impl Proposer {
         }
     }
 
-    /// Proposes at this node, with its clock's time.
-    async fn propose_here(&self, body: &CommandBody, within: Duration) -> Attempt {
-        let Ok(command) = (Command { time: self.clock.now(), body: body.clone() }).encode() else { return Attempt::TooLarge };
+    /// Proposes due work: once, at this node, and only in the term and for as long as it may.
+    pub(crate) async fn propose_due(&self, permit: &DuePermit, body: &CommandBody) -> Result<Outcome, ProposeError> {
+        match self.clocks.due_permit() {
+            Ok(now) if now.term == permit.term => self.propose_as_leader(body, self.clocks.stamp(body)).await,
+            _ => Err(Unavailable.into()),
+        }
+    }
+
+    /// Proposes once, at this node, which must lead.
+    pub(crate) async fn propose_as_leader(&self, body: &CommandBody, time: Timestamp) -> Result<Outcome, ProposeError> {
+        let _place = self.count.try_acquire().map_err(|_| ProposeError::Overloaded)?;
+        match self.propose_here(body, time, self.within).await {
+            Attempt::Applied(outcome) => Ok(outcome),
+            Attempt::NotProposed(_) => Err(Unavailable.into()),
+            Attempt::Overloaded => Err(ProposeError::Overloaded),
+            Attempt::TooLarge => Err(ProposeError::TooLarge),
+            Attempt::Unknown => Err(ProposeError::Unknown),
+        }
+    }
+
+    async fn propose_here(&self, body: &CommandBody, time: Timestamp, within: Duration) -> Attempt {
+        let Ok(command) = (Command { time, body: body.clone() }).encode() else { return Attempt::TooLarge };
         let _room = match self.room(command.len()) {
             Ok(room) => room,
             Err(attempt) => return attempt,
@@ -224,6 +245,7 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::UntagResource(_)
         | CommandBody::UpdateKeyDescription(_)
         | CommandBody::Tick
+        | CommandBody::AcceptClock
         | CommandBody::RegisterNode(_)
         | CommandBody::LapseReservation { .. }
         | CommandBody::AdmitKeys(_)

@@ -2,8 +2,9 @@
 
 use std::future::Future;
 
-use claviger_state::{CommandBody, CrlRecord, Outcome, Tables};
-use claviger_types::{AliasId, KeyId};
+use crate::{DuePermit, NoDueWork};
+use claviger_state::{CommandBody, CrlRecord, Outcome, StateError, Tables};
+use claviger_types::{AliasId, KeyId, Timestamp};
 
 /// A region's replicated state, as one of its nodes serves it.
 pub trait Region: Send + Sync + 'static {
@@ -26,6 +27,25 @@ pub trait Region: Send + Sync + 'static {
 
     /// The tables as this node has applied them so far.
     fn tables(&self) -> Self::Tables;
+
+    /// The region's log time as far as this node can tell, which is at least what its tables show: it goes on between
+    /// commands. On a node that does not lead it is what the leader last said, carried on, and may be a little off.
+    ///
+    /// # Errors
+    /// When the tables cannot be read.
+    fn log_time(&self) -> Result<Timestamp, StateError>;
+
+    /// Whether this node may propose work that falls due by time.
+    ///
+    /// # Errors
+    /// Why it may not.
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork>;
+
+    /// Proposes such work, here, once.
+    ///
+    /// # Errors
+    /// As [`Region::propose`]; when the permit is not good any more, nothing was proposed.
+    fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> impl Future<Output = Result<Outcome, ProposeError>> + Send;
 }
 
 /// The node cannot answer now: there is no leader, or it is cut off from it.

@@ -21,7 +21,7 @@ use crate::callers::{FromMember, FromRaft, FromRegion, Request};
 use crate::consensus::Inner;
 use crate::operate::{self, OperateAnswer, OperateRequest};
 use crate::raft_types::{TypeConfig, Vote};
-use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, ReportRequest, path};
+use crate::wire::{self, ClockAnswer, ClockRequest, ClocksRequest, JoinRequest, ProposeRequest, ReadIndexRequest, ReportRequest, path};
 use crate::{membership, snapshot, survey};
 
 /// Of the messages that hold neither entries nor commands; the largest, a request to join, has an endpoint of 256 bytes.
@@ -76,7 +76,9 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route(path::VOTE, post(vote))
         .route(path::PRE_VOTE, post(pre_vote))
         .route(path::TRANSFER_LEADER, post(transfer_leader))
+        .route(path::CLOCK, post(clock))
         .route(path::READ_INDEX, post(read_index))
+        .route(path::CLOCKS, post(clocks))
         .route(path::JOIN, post(join))
         .route(path::OPERATE, post(operate))
         .route(path::REPORT, post(report))
@@ -115,6 +117,21 @@ async fn transfer_leader(State(inner): State<Arc<Inner>>, request: Request<FromR
     let message: TransferLeaderRequest<TypeConfig> = inner.open(&request.body)?;
     check_sender(message.from_leader(), request.from)?;
     answer(&inner.raft.handle_transfer_leader(message).await.map_err(|e| Refused::Stopped(e.to_string()))?)
+}
+
+/// Log time is whatever the leader says, and nobody else.
+async fn clock(State(inner): State<Arc<Inner>>, request: Request<FromRaft>) -> Answer {
+    let ClockRequest { term, log_time } = inner.open(&request.body)?;
+    let known = *inner.leadership.borrow();
+    if let Some(log_time) = log_time.filter(|_| known.leader == Some(request.from) && known.term == term) {
+        inner.clocks.hear(term, log_time);
+    }
+    answer(&ClockAnswer { clock: inner.clocks.wall() })
+}
+
+async fn clocks(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {
+    let ClocksRequest = inner.open(&request.body)?;
+    answer(&inner.clocks.status().ok_or(Refused::Unavailable)?)
 }
 
 async fn propose(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {

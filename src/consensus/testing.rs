@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,8 +18,8 @@ use claviger_state::{
 use claviger_storage::{LocalIdentity, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, serve};
 use claviger_types::{
-    AccountId, AliasId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Sealed, SystemClock,
-    TrustDomain,
+    AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, NodeId, NodeInstance, Origin, Sealed,
+    SystemClock, Timestamp, TrustDomain,
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType,
@@ -106,6 +106,22 @@ impl Observer for Told {
     }
 }
 
+/// The machine's clock, set wrong by so many milliseconds.
+#[derive(Default)]
+pub(crate) struct WrongClock(AtomicI64);
+
+impl WrongClock {
+    pub(crate) fn set(&self, ahead_millis: i64) {
+        self.0.store(ahead_millis, Ordering::SeqCst);
+    }
+}
+
+impl Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(SystemClock.now().as_millis().saturating_add_signed(self.0.load(Ordering::SeqCst)))
+    }
+}
+
 /// A running node.
 pub(crate) struct Node {
     pub(crate) consensus: Consensus,
@@ -119,6 +135,7 @@ pub(crate) struct Cluster {
     pub(crate) pki: Pki,
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     addresses: BTreeMap<NodeId, SocketAddr>,
+    clocks: BTreeMap<NodeId, Arc<WrongClock>>,
     pub(crate) timings: Timings,
     pub(crate) limits: Limits,
     dir: tempfile::TempDir,
@@ -128,23 +145,26 @@ impl Cluster {
     pub(crate) fn new(limits: Limits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let timings = Timings { hold: Duration::from_secs(6), ..Timings::default() };
-        Self { pki: Pki::new(dir.path().join("pki")), nodes: BTreeMap::new(), addresses: BTreeMap::new(), timings, limits, dir }
+        let pki = Pki::new(dir.path().join("pki"));
+        Self { pki, nodes: BTreeMap::new(), addresses: BTreeMap::new(), clocks: BTreeMap::new(), timings, limits, dir }
     }
 
     /// A founded region of one node.
     pub(crate) async fn founded(limits: Limits) -> Self {
         let mut cluster = Self::new(limits);
-        cluster.start(1).await;
-        cluster.node(1).found(found_region()).await.unwrap();
+        cluster.found().await;
         cluster
+    }
+
+    pub(crate) async fn found(&mut self) {
+        self.start(1).await;
+        self.node(1).found(found_region()).await.unwrap();
     }
 
     /// A region of three voters.
     pub(crate) async fn of_three(limits: Limits) -> Self {
         let mut cluster = Self::founded(limits).await;
-        cluster.join(2, 1).await.unwrap();
-        cluster.join(3, 2).await.unwrap();
-        cluster.until("three voters", |cluster| cluster.nodes.keys().all(|id| cluster.node(*id).status().voters.len() == 3)).await;
+        cluster.grow(3).await;
         cluster
     }
 
@@ -167,6 +187,20 @@ impl Cluster {
     /// Has a stopped node start elsewhere.
     pub(crate) fn forget_address(&mut self, id: NodeId) {
         self.addresses.remove(&id).unwrap();
+    }
+
+    /// Makes a founded region one of so many voters.
+    pub(crate) async fn grow(&mut self, nodes: NodeId) {
+        for id in 2..=nodes {
+            self.join(id, id - 1).await.unwrap();
+        }
+        let all_vote = |cluster: &Self| cluster.nodes.values().all(|node| node.consensus.status().voters.len() as u64 == nodes);
+        self.until("all nodes vote", all_vote).await;
+    }
+
+    /// A node's clock, which it keeps when it is started again.
+    pub(crate) fn clock(&mut self, id: NodeId) -> Arc<WrongClock> {
+        Arc::clone(self.clocks.entry(id).or_default())
     }
 
     pub(crate) fn node(&self, id: NodeId) -> &Consensus {
@@ -251,7 +285,7 @@ impl Cluster {
             limits: self.limits,
         };
         let client = Arc::new(self.pki.client(REGION, id));
-        let consensus = Consensus::start(config, &storage, client, Arc::new(SystemClock), told.clone()).await.unwrap();
+        let consensus = Consensus::start(config, &storage, client, self.clock(id), told.clone()).await.unwrap();
         let (stop, stopped) = watch::channel(false);
         let limits = AcceptLimits { drain_timeout: Duration::from_millis(100), ..AcceptLimits::default() };
         let tls = Arc::new(self.pki.server(REGION, id));

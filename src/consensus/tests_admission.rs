@@ -12,11 +12,11 @@ use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 use crate::testing::{CLUSTER, Cluster, REGION, within};
-use crate::wire::{self, JoinRequest, ProposeRequest, ReadIndexRequest, path};
+use crate::wire::{self, ClocksRequest, JoinRequest, ProposeRequest, ReadIndexRequest, path};
 use crate::{Limits, Region};
 
-const RAFT: [&str; 4] = [path::APPEND, path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER];
-const CLUSTER_PATHS: [&str; 2] = [path::PROPOSE, path::READ_INDEX];
+const RAFT: [&str; 5] = [path::APPEND, path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER, path::CLOCK];
+const CLUSTER_PATHS: [&str; 3] = [path::PROPOSE, path::READ_INDEX, path::CLOCKS];
 
 fn vote_of(node: u64) -> Bytes {
     wire::seal(CLUSTER, &VoteRequest::<TypeConfig>::new(Vote::new(1, node), None)).unwrap()
@@ -47,7 +47,9 @@ async fn only_nodes_of_this_region_and_cluster_are_heard_and_malformed_messages_
         }
     }
     // A node of the region that is no member may not propose nor read.
-    for (path, body) in [(path::PROPOSE, propose), (path::READ_INDEX, wire::seal(CLUSTER, &ReadIndexRequest).unwrap())] {
+    let read_index = wire::seal(CLUSTER, &ReadIndexRequest).unwrap();
+    let clocks = wire::seal(CLUSTER, &ClocksRequest).unwrap();
+    for (path, body) in [(path::PROPOSE, propose), (path::READ_INDEX, read_index), (path::CLOCKS, clocks)] {
         assert_eq!(cluster.post(&newcomer, 1, path, body).await, StatusCode::FORBIDDEN, "{path}");
     }
     for path in RAFT.into_iter().chain([path::JOIN]) {
@@ -104,7 +106,7 @@ async fn who_may_not_speak_is_told_before_its_body_is_read() {
     }
     // Small messages have a small limit, of which a join needs less.
     let large = Bytes::from(vec![1; 64 * 1024]);
-    for path in [path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER, path::JOIN] {
+    for path in [path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER, path::CLOCK, path::JOIN] {
         assert_eq!(cluster.post(&newcomer, 1, path, large.clone()).await, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
     assert_eq!(cluster.post(&newcomer, 1, path::APPEND, large).await, StatusCode::BAD_REQUEST);

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use claviger_state::{CommandBody, Outcome};
 use claviger_types::encoding::{self, EncodingError};
-use claviger_types::{ClusterId, NodeId, NodeInstance};
+use claviger_types::{ClusterId, NodeId, NodeInstance, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -22,8 +22,10 @@ pub(crate) mod path {
     pub(crate) const PRE_VOTE: &str = "/raft/pre_vote";
     pub(crate) const TRANSFER_LEADER: &str = "/raft/transfer_leader";
     pub(crate) const SNAPSHOT: &str = "/raft/snapshot";
+    pub(crate) const CLOCK: &str = "/raft/clock";
     pub(crate) const PROPOSE: &str = "/cluster/propose";
     pub(crate) const READ_INDEX: &str = "/cluster/read_index";
+    pub(crate) const CLOCKS: &str = "/cluster/clocks";
     pub(crate) const JOIN: &str = "/cluster/join";
     pub(crate) const OPERATE: &str = "/cluster/operate";
     pub(crate) const REPORT: &str = "/cluster/report";
@@ -33,7 +35,7 @@ pub(crate) mod path {
 pub(crate) mod lane {
     /// Log entries.
     pub(crate) const LOG: u8 = 0;
-    /// Heartbeats, votes, read indexes: small and urgent.
+    /// Heartbeats, votes, read indexes, clocks: small and urgent.
     pub(crate) const CONTROL: u8 = 1;
     /// Snapshots: large and patient.
     pub(crate) const SNAPSHOT: u8 = 2;
@@ -76,6 +78,26 @@ pub(crate) struct ReadIndexRequest;
 pub(crate) struct ReportRequest;
 
 /// A node asks to be let in, or says that it has moved.
+/// A leader asks what a node's clock shows.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ClockRequest {
+    /// In which term it leads.
+    pub(crate) term: u64,
+    /// The region's log time, once the leader knows better than its predecessor did.
+    pub(crate) log_time: Option<Timestamp>,
+}
+
+/// What it shows.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ClockAnswer {
+    pub(crate) clock: Timestamp,
+}
+
+/// A member asks the leader for the region's clocks, for its operator.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ClocksRequest;
+
+/// A node asks to be let in.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JoinRequest {
     pub(crate) node: NodeId,

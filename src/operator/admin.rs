@@ -1,6 +1,8 @@
 //! Calls of the admin API, by an [`ApiClient`] that presents an operator's certificate to the api listener, or that
 //! connects to the node's own Unix socket.
 
+pub mod clock;
+
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer,
     PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,

@@ -1,5 +1,6 @@
 //! Results of the admin API as text: for people, or as JSON for `--json`. Pure functions; each ends with a newline.
 
+pub mod clock;
 mod nodes;
 
 use std::fmt::Write;

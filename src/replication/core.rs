@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_consensus::Region;
 use claviger_state::{CommandBody, PeerRecord, RegionRecord, Response, Tables, read};
-use claviger_types::{Clock, Region as RegionName};
+use claviger_types::Region as RegionName;
 
 use crate::caller::Caller;
 use crate::sealing::Sealing;
@@ -15,7 +15,6 @@ pub(crate) struct Core<R> {
     pub(crate) region: Arc<R>,
     pub(crate) sealing: Sealing,
     pub(crate) caller: Caller,
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl<R: Region> Core<R> {

@@ -91,7 +91,7 @@ impl<R: Region> Replicator<R> {
     /// When the region cannot be read.
     pub async fn peers(&self) -> Result<Vec<PeerLag>, ReplicationError> {
         let tables = self.core.fresh_tables().await?;
-        let now = self.core.clock.now();
+        let now = self.core.region.log_time()?;
         let with_lag = |peer: PeerRecord| {
             let (dirty, lag) = lag_of(&tables, &peer.region, now)?;
             Ok(PeerLag { peer, dirty, lag })

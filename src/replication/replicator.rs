@@ -7,7 +7,7 @@ use axum::Router;
 use claviger_barrier::Barrier;
 use claviger_consensus::Region;
 use claviger_state::read;
-use claviger_types::{Clock, Region as RegionName};
+use claviger_types::Region as RegionName;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -36,13 +36,12 @@ impl<R: Region> Replicator<R> {
         region: Arc<R>,
         barrier: Arc<Barrier>,
         transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
         leadership: watch::Receiver<bool>,
         wake: Arc<Notify>,
     ) -> Self {
         let config = config.bounded();
         let caller = Caller::new(transport, config.request_timeout);
-        let core = Core { config, region, sealing: Sealing::new(barrier), caller, clock };
+        let core = Core { config, region, sealing: Sealing::new(barrier), caller };
         Self { core: Arc::new(core), leadership, wake }
     }
 
@@ -102,10 +101,10 @@ impl<R: Region> Replicator<R> {
 
     /// Sets the gauges of every peer; the peers that are new.
     fn look_at_peers(&self, known: &mut Gauged) -> Result<Vec<RegionName>, ReplicationError> {
-        let tables = self.core.region.tables();
+        let (tables, now) = (self.core.region.tables(), self.core.region.log_time()?);
         let mut new = Vec::new();
         for peer in read::peers(&tables)? {
-            let (dirty, lag) = lag_of(&tables, &peer.region, self.core.clock.now())?;
+            let (dirty, lag) = lag_of(&tables, &peer.region, now)?;
             gauge_lag(&peer.region, dirty, lag);
             if known.0.insert(peer.region.clone()) {
                 new.push(peer.region);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use claviger_consensus::Region;
+use claviger_consensus::{DuePermit, Region};
 use claviger_state::{CommandBody, PeerRecord, Refusal, ReservationRecord, read};
 use claviger_types::limits::{REGIONS_MAX, RESERVATION_WINDOW, RESERVATIONS_PER_PEER_MAX};
 use claviger_types::{AccountId, KeyId, Region as RegionName, Timestamp};
@@ -68,10 +68,18 @@ pub(crate) async fn care<R: Region>(core: Arc<Core<R>>) {
     }
 }
 
-/// Asks the primaries of reservations older than the window; how many there are, and how many have gone.
+/// Asks the primaries of reservations older than the window; how many there are, and how many have gone. They are not old because
+/// of a clock that is wrong: the leader must be allowed due work.
 async fn lapse_what_can<R: Region>(core: &Arc<Core<R>>, most: usize) -> Result<(usize, usize), ReplicationError> {
     let tables = core.fresh_tables().await?;
-    let now = core.clock.now().max(read::log_time(&tables)?);
+    let permit = match core.region.due_permit() {
+        Ok(permit) => permit,
+        Err(reason) => {
+            tracing::debug!(%reason, "old reservations are left alone");
+            return Ok((0, 0));
+        }
+    };
+    let now = core.region.log_time()?;
     let Some(made_by) = now.as_millis().checked_sub(u64::try_from(RESERVATION_WINDOW.as_millis()).unwrap_or(u64::MAX)) else {
         return Ok((0, 0));
     };
@@ -86,7 +94,7 @@ async fn lapse_what_can<R: Region>(core: &Arc<Core<R>>, most: usize) -> Result<(
     for (primary, reservations) in by_primary {
         let tables = core.region.tables();
         let asked = match known_peer(&tables, &primary) {
-            Ok(peer) => ask(core, &RegionLife::from(&me), &peer, &reservations).await,
+            Ok(peer) => ask(core, &permit, &RegionLife::from(&me), &peer, &reservations).await,
             Err(error) => Err(error),
         };
         match asked {
@@ -100,6 +108,7 @@ async fn lapse_what_can<R: Region>(core: &Arc<Core<R>>, most: usize) -> Result<(
 
 async fn ask<R: Region>(
     core: &Core<R>,
+    permit: &DuePermit,
     me: &RegionLife,
     primary: &PeerRecord,
     reservations: &[(KeyId, ReservationRecord)],
@@ -113,7 +122,8 @@ async fn ask<R: Region>(
         for ((key_id, held), fate) in some.iter().zip(fates) {
             if fate == ReservationFate::NeverComes {
                 // The revision: a reservation that was made anew since is another one.
-                core.propose(CommandBody::LapseReservation { key_id: *key_id, revision: held.revision }).await?;
+                let lapse = CommandBody::LapseReservation { key_id: *key_id, revision: held.revision };
+                core.region.propose_due(permit, lapse).await?.map_err(ReplicationError::Refused)?;
                 gone += 1;
             }
         }

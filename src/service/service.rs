@@ -6,7 +6,7 @@ use claviger_barrier::Barrier;
 use claviger_consensus as consensus;
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request, Response};
 use claviger_state::{KeyRecord, read};
-use claviger_types::{Clock, Incarnation, KeyArn, KeyId, Partition, Region};
+use claviger_types::{Incarnation, KeyArn, KeyId, Partition, Region};
 
 use crate::cached_key::CachedKey;
 use crate::error::{Fault, unavailable};
@@ -21,8 +21,6 @@ pub struct ServiceConfig {
     pub incarnation: Incarnation,
     /// The partition of its ARNs.
     pub partition: Partition,
-    /// Gives the deadlines of reservations; everything else is timed by the log.
-    pub clock: Arc<dyn Clock>,
 }
 
 /// The use cases of the API as one node of a region serves them.

@@ -11,11 +11,12 @@ use std::task::{Poll, Waker};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use claviger_barrier::{Barrier, Keyring};
-use claviger_consensus::{MemoryRegion, Observer, ObserverError, ProposeError, Region, Unavailable};
+use claviger_consensus::{DuePermit, MemoryRegion, NoDueWork, Observer, ObserverError, ProposeError, Region, Unavailable};
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_state::protocol::Author;
 use claviger_state::{
     AccountScope, AddPeer, CommandBody, CrlRecord, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys,
+    StateError,
 };
 use claviger_types::{AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, RevocationFlag, Sealed, Timestamp};
 use parking_lot::Mutex;
@@ -106,7 +107,7 @@ impl Observer for FanOut {
 pub(crate) struct Deployment {
     pub(crate) memory: Arc<MemoryRegion>,
     pub(crate) barrier: Arc<Barrier>,
-    /// The leader's clock.
+    /// What log time is made of.
     pub(crate) clock: Arc<TestClock>,
     pub(crate) reservations: Arc<FakeReservations>,
     observers: Arc<FanOut>,
@@ -158,12 +159,7 @@ impl Deployment {
         let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12, aliases_max: 1 << 12 }));
         self.observers.0.lock().push(Arc::clone(&cache));
         let region = Arc::new(Scripted::new(Arc::clone(&self.memory)));
-        let config = ServiceConfig {
-            region: HERE.parse().unwrap(),
-            incarnation,
-            partition: Partition::default(),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-        };
+        let config = ServiceConfig { region: HERE.parse().unwrap(), incarnation, partition: Partition::default() };
         let reservations = Arc::clone(&self.reservations) as Arc<dyn ReplicaReservations>;
         let service = Service::new(config, Arc::clone(&region), Arc::clone(&self.barrier), cache, reservations);
         Node { service, region, revoked: RevocationFlag::default() }
@@ -333,6 +329,18 @@ impl Region for Scripted {
             hook();
         }
         tables
+    }
+
+    fn log_time(&self) -> Result<Timestamp, StateError> {
+        self.memory.log_time()
+    }
+
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
+        self.memory.due_permit()
+    }
+
+    async fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.memory.propose_due(permit, body).await
     }
 }
 

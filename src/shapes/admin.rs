@@ -2,6 +2,7 @@
 //!
 //! Ids and fingerprints are lower-case hex, as they are shown to people. The routes are the api crate's.
 
+pub mod clock;
 mod keys;
 mod node;
 

@@ -15,7 +15,7 @@ use crate::{AccountScope, NodeRole, Operation, RegionKeysRecord, RegionPublicKey
 /// A command with the time at which the leader proposed it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
-    /// The leader's clock. Log time is the greatest so far: it never runs backwards.
+    /// The leader's log time when it proposed this. Log time is the greatest so far: it never runs backwards.
     pub time: Timestamp,
     /// What to do.
     pub body: CommandBody,
@@ -107,6 +107,8 @@ pub enum CommandBody {
         /// What its operators want.
         role: NodeRole,
     },
+    /// `claviger clock accept`: nothing but the passing of time, however much; the command's time is the clock's.
+    AcceptClock,
 }
 
 /// Makes a command of one invocation happen once.

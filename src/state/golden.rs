@@ -261,11 +261,12 @@ fn bodies() -> Vec<CommandBody> {
         CommandBody::AdmitKeys(AdmitKeys { keys: vec![key_id(), KeyId::single_region([1; 16])] }),
         CommandBody::RemoveNode { id: 3 },
         CommandBody::SetNodeRole { id: 4, role: NodeRole::Learner },
+        CommandBody::AcceptClock,
     ]
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "found-region",
     "tick",
     "register-node",
@@ -288,6 +289,7 @@ const COMMANDS: [&str; 22] = [
     "admit-keys",
     "remove-node",
     "set-node-role",
+    "accept-clock",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -314,6 +316,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::AdmitKeys(_) => 19,
         CommandBody::RemoveNode { .. } => 20,
         CommandBody::SetNodeRole { .. } => 21,
+        CommandBody::AcceptClock => 22,
     }
 }
 

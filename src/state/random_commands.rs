@@ -93,6 +93,7 @@ pub(crate) struct Step {
 enum Kind {
     Found,
     Tick,
+    AcceptClock,
     RegisterNode { id: u8, instance: u8 },
     RemoveNode { id: u8 },
     SetNodeRole { id: u8, voter: bool },
@@ -187,6 +188,7 @@ fn kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         1 => Just(Kind::Found),
         2 => Just(Kind::Tick),
+        1 => Just(Kind::AcceptClock),
         3 => (0_u8..3, 0_u8..2).prop_map(|(id, instance)| Kind::RegisterNode { id, instance }),
         1 => (0_u8..3).prop_map(|id| Kind::RemoveNode { id }),
         2 => (0_u8..3, any::<bool>()).prop_map(|(id, voter)| Kind::SetNodeRole { id, voter }),
@@ -250,6 +252,7 @@ impl Kind {
         match self {
             Self::Found => found(),
             Self::Tick => CommandBody::Tick,
+            Self::AcceptClock => CommandBody::AcceptClock,
             Self::RegisterNode { id, instance } => {
                 CommandBody::RegisterNode(RegisterNode { id: u64::from(*id), instance: NodeInstance::from_bytes([*instance; 16]) })
             }

@@ -43,6 +43,9 @@ pub const API_BODY_BYTES_MAX: usize = 1024 * 1024;
 pub const INVOCATION_ID_BYTES_MAX: usize = 128;
 /// How long, in log time, an invocation id is remembered. SDKs give up within minutes.
 pub const INVOCATION_MEMORY: Duration = Duration::from_secs(60 * 60);
+/// How long, by its monotonic clock, a leader has known that a key is to be deleted, or material to expire, before it may propose
+/// that (DESIGN.md section 4): the time in which people notice that the clocks are wrong.
+pub const DESTRUCTION_DELAY: Duration = Duration::from_secs(60 * 60);
 /// Regions of one trust domain.
 pub const REGIONS_MAX: usize = 32;
 /// Materials of one key: 25 on-demand rotations, one automatic a quarter for thirty years, and room.

@@ -35,6 +35,13 @@ impl Timestamp {
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// How many milliseconds this is ahead of `other`; negative when it is behind. Saturating.
+    pub const fn millis_ahead_of(self, other: Self) -> i64 {
+        let apart = self.0.abs_diff(other.0);
+        let apart = if apart > i64::MAX as u64 { i64::MAX } else { apart.cast_signed() };
+        if self.0 < other.0 { -apart } else { apart }
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -43,9 +50,10 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Where the time comes from; tests inject their own.
+/// A node's wall clock; tests inject their own. It may be wrong and it may jump, so log time alone is made of it. Durations are
+/// measured by the monotonic clock, `tokio::time::Instant` everywhere, which a simulation can stop and wind on.
 pub trait Clock: Send + Sync {
-    /// The present time of the wall clock.
+    /// What it shows.
     fn now(&self) -> Timestamp;
 }
 
@@ -57,5 +65,18 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_apart_in_both_directions() {
+        let at = Timestamp::from_millis;
+        assert_eq!((at(7).millis_ahead_of(at(2)), at(2).millis_ahead_of(at(7)), at(2).millis_ahead_of(at(2))), (5, -5, 0));
+        let far = (at(u64::MAX).millis_ahead_of(at(0)), at(0).millis_ahead_of(at(u64::MAX)));
+        assert_eq!(far, (i64::MAX, -i64::MAX));
     }
 }

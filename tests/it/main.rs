@@ -4,6 +4,7 @@
 
 mod at_rest;
 mod backup;
+mod clocks;
 mod convergence;
 mod harness;
 mod layers;

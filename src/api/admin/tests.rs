@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::Body;
+use claviger_shapes::admin::clock::{AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
     AddPeerResult, AdminError, AdminErrorCode, AdmitKeysResult, Crl, Identity, MembersChanged, Peer, PublishCrlResult, RegionStatus,
 };
@@ -50,6 +51,20 @@ async fn operators_are_served() {
     assert!(added.changed);
     assert_eq!(added.peer.endpoints, ["https://b.example:9000"]);
     assert_eq!(error_of(&ask(Method::POST, "/admin/v1/peers", &add.replace("22", "33")).await), (409, AdminErrorCode::Conflict));
+}
+
+#[tokio::test]
+async fn clocks_are_shown_and_accepted() {
+    let status: ClockStatus = serde_json::from_slice(&ask(Method::GET, "/admin/v1/clock", "").await.body).unwrap();
+    assert!(status.due_work_allowed);
+    for (body, changed) in [("{}", true), (r#"{"dry_run":true}"#, false)] {
+        let answer = ask(Method::POST, "/admin/v1/clock/accept", body).await;
+        assert_eq!(serde_json::from_slice::<AcceptClockResult>(&answer.body).unwrap().changed, changed, "{body}");
+    }
+    // A word that is misspelt must not make a trial run a real one.
+    for body in ["", r#"{"dryrun":true}"#] {
+        assert_eq!(error_of(&ask(Method::POST, "/admin/v1/clock/accept", body).await), (400, AdminErrorCode::Invalid), "{body}");
+    }
 }
 
 #[tokio::test]
@@ -169,6 +184,8 @@ async fn nobody_else_is() {
         "/admin/v1/nodes/1/remove",
         "/admin/v1/leader/transfer",
         "/admin/v1/peers/probe",
+        "/admin/v1/clock",
+        "/admin/v1/clock/accept",
         "/admin/nothing",
         "/admin",
     ] {

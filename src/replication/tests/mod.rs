@@ -15,13 +15,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use claviger_barrier::{Barrier, Keyring, RecordPlace};
-use claviger_consensus::{MemoryRegion, Observer, ObserverError, ProposeError, Region, Unavailable};
+use claviger_consensus::{DuePermit, MemoryRegion, NoDueWork, Observer, ObserverError, ProposeError, Region, Unavailable};
 use claviger_crypto::wrap::RegionPrivateKeys;
 use claviger_crypto::{Secret32, material_id, random};
 use claviger_protocol::{MemberStatus, SharedDoc, Version};
 use claviger_state::{
     AccountScope, CommandBody, CreateKey, CrlRecord, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome,
-    RegionKeysRecord, ReplicateKey, SealedMaterial, SetKeyEnabled, read,
+    RegionKeysRecord, ReplicateKey, SealedMaterial, SetKeyEnabled, StateError, read,
 };
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{
@@ -111,6 +111,8 @@ impl Observer for WakeShipper {
 pub(super) struct CheckedRegion {
     inner: MemoryRegion,
     versions: Mutex<HashMap<KeyId, Version>>,
+    /// Why this region's leader may not propose due work, if so.
+    pub(super) no_due_work: Mutex<Option<NoDueWork>>,
 }
 
 impl Region for CheckedRegion {
@@ -137,6 +139,22 @@ impl Region for CheckedRegion {
     fn tables(&self) -> Arc<MemoryTables> {
         self.inner.tables()
     }
+
+    fn log_time(&self) -> Result<Timestamp, StateError> {
+        self.inner.log_time()
+    }
+
+    fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
+        match *self.no_due_work.lock() {
+            Some(reason) => Err(reason),
+            None => self.inner.due_permit(),
+        }
+    }
+
+    async fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.due_permit().map_err(|_| Unavailable)?;
+        self.inner.propose_due(permit, body).await
+    }
 }
 
 fn keys(tables: &MemoryTables) -> Vec<KeyRecord> {
@@ -161,7 +179,7 @@ impl Site {
         let (clock, wake) = (Arc::new(TestClock::default()), Arc::new(Notify::new()));
         clock.set(Timestamp::from_millis(1_700_000_000_000));
         let inner = MemoryRegion::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(WakeShipper(Arc::clone(&wake))));
-        let memory = Arc::new(CheckedRegion { inner, versions: Mutex::default() });
+        let memory = Arc::new(CheckedRegion { inner, versions: Mutex::default(), no_due_work: Mutex::default() });
         let barrier = Arc::new(Barrier::new(Keyring::generate().unwrap()));
         let private_keys = RegionPrivateKeys::generate().unwrap();
         let found = FoundRegion {
@@ -179,8 +197,7 @@ impl Site {
         memory.propose(CommandBody::FoundRegion(Box::new(found))).await.unwrap().unwrap();
         let (leads, leadership) = watch::channel(true);
         let (stop, stopped) = watch::channel(false);
-        let clock_of = Arc::clone(&clock) as Arc<dyn Clock>;
-        let replicator = Replicator::new(config, Arc::clone(&memory), Arc::clone(&barrier), transport, clock_of, leadership, wake);
+        let replicator = Replicator::new(config, Arc::clone(&memory), Arc::clone(&barrier), transport, leadership, wake);
         let replicator = Arc::new(replicator);
         let running = Arc::clone(&replicator);
         tokio::spawn(async move { running.run(stopped).await });

@@ -29,6 +29,24 @@ fn one_that_is_never_committed_lapses() {
 }
 
 #[test]
+fn none_lapses_while_the_leader_may_not_propose_due_work() {
+    run(async {
+        let world = World::of(&[A, B], config()).await;
+        let (a, b) = (world.site(A), world.site(B));
+        let no_due_work = NoDueWork::NoMajority { known: 1, voters: 3 };
+        *b.region.no_due_work.lock() = Some(no_due_work);
+        let (id, deadline) = (a.create().await, a.deadline());
+        a.reserve_at(b, id, deadline).await;
+        [a, b].iter().for_each(|site| site.clock.advance(10 * RESERVATION_WINDOW));
+        // It would be asked after at every look.
+        tokio::time::sleep(10 * config().reservation_check_interval).await;
+        assert!(is_reserved(b, &id) && world.network.seen(path::RESERVATION).is_empty());
+        *b.region.no_due_work.lock() = None;
+        until("it lapses", || !is_reserved(b, &id)).await;
+    });
+}
+
+#[test]
 fn one_that_was_committed_stays_until_its_document_comes() {
     run(async {
         let world = World::of(&[A, B], config()).await;

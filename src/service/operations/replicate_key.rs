@@ -4,7 +4,7 @@
 use claviger_consensus as consensus;
 use claviger_shapes::{ApiError, Operation, ReplicateKeyRequest, ReplicateKeyResponse};
 use claviger_state::protocol::{Author, MemberStatus, SharedDoc};
-use claviger_state::{self as state, CommandBody, Expected, KeyRecord, Once, Outcome, Refusal, Regional, Response, read};
+use claviger_state::{self as state, CommandBody, Expected, KeyRecord, Once, Outcome, Refusal, Regional, Response};
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{KeyArn, KeyState, Region, Timestamp};
 
@@ -29,7 +29,7 @@ impl<R: consensus::Region> Service<R> {
             },
         };
         match outcome {
-            Ok(Response::Key { document, .. }) => Ok(self.replica(request, &document)),
+            Ok(Response::Key { document, .. }) => Ok(self.replica(request, &document)?),
             Ok(_) => Err(Fault::Answer.into()),
             Err(refusal) => {
                 let arn = self.named_key(context, &request.key)?;
@@ -84,26 +84,25 @@ impl<R: consensus::Region> Service<R> {
         Ok(())
     }
 
-    /// Log time stands still while nothing is written, so the clock counts as well; the leader's will be compared with it.
+    /// In the time with which the commit will be compared: the region's, whatever this node's own clock shows.
     fn reservation_deadline(&self) -> Result<Timestamp, Fault> {
-        let log_time = read::log_time(&self.region.tables())?;
-        Ok(log_time.max(self.config.clock.now()).plus(RESERVATION_WINDOW))
+        Ok(self.region.log_time()?.plus(RESERVATION_WINDOW))
     }
 
-    /// The replica as its own region will show it at first. Its creation date is the clock's: the target's log has not
+    /// The replica as its own region will show it at first. Its creation date is this region's: the target's log has not
     /// given one yet.
-    fn replica(&self, request: ReplicateKeyRequest, document: &SharedDoc) -> ReplicateKeyResponse {
+    fn replica(&self, request: ReplicateKeyRequest, document: &SharedDoc) -> Result<ReplicateKeyResponse, Fault> {
         let regional = Regional {
-            created_at: self.config.clock.now(),
+            created_at: self.region.log_time()?,
             description: request.description,
             tags: request.tags,
             enabled: true,
             admitted_in: self.config.incarnation,
         };
-        ReplicateKeyResponse {
+        Ok(ReplicateKeyResponse {
             replica_key_metadata: self.metadata_in(&request.replica_region, document, &regional),
             replica_policy: default_policy::document(&self.config.partition, document.account),
             replica_tags: regional.tags,
-        }
+        })
     }
 }

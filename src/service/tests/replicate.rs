@@ -40,7 +40,7 @@ fn the_replica_is_creating_and_the_target_was_asked_first() {
     let [(region, request)] = asked.as_slice() else { panic!("asked {} times", asked.len()) };
     assert_eq!((region.as_str(), request.key_id.to_string(), request.account), (PEER, key.clone(), account(ACCOUNT)));
     assert_eq!((request.description.as_str(), request.tags["k"].as_str()), ("in the north", "v"));
-    // Log time stood still for an hour; the clock did not.
+    // Nothing was written for an hour, and log time went on.
     assert_eq!(request.deadline, deployment.clock.now().plus(RESERVATION_WINDOW));
 
     let mut primary = related;

@@ -71,7 +71,7 @@ impl Step<'_> {
         let Some(me) = read::region(&self.tables)? else { return Ok(Err(Refusal::NotFounded)) };
         match body {
             CommandBody::FoundRegion(_) => Ok(Err(Refusal::AlreadyFounded)),
-            CommandBody::Tick => Ok(Ok(crate::Response::Done)),
+            CommandBody::Tick | CommandBody::AcceptClock => Ok(Ok(crate::Response::Done)),
             CommandBody::RegisterNode(register) => self.register_node(*register),
             CommandBody::CreateKey(create) => self.create_key(&me, create),
             CommandBody::SetKeyEnabled(set) => self.set_key_enabled(&me, set),
