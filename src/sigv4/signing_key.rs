@@ -18,7 +18,13 @@ pub(crate) struct Scope<'a> {
 
 impl Scope<'_> {
     /// Whether this is the signature of the canonical request that hashes to `request`; compared in constant time.
-    pub(crate) fn verify(&self, secret: &SecretAccessKey, signed_at: &str, request: &Digest, signature: &[u8]) -> Result<(), SignatureError> {
+    pub(crate) fn verify(
+        &self,
+        secret: &SecretAccessKey,
+        signed_at: &str,
+        request: &Digest,
+        signature: &[u8],
+    ) -> Result<(), SignatureError> {
         let Self { day, region, service } = self;
         let to_sign = format!("{ALGORITHM}\n{signed_at}\n{day}/{region}/{service}/{TERMINATOR}\n{}", hex::encode(request));
         verify(&self.key(secret), to_sign.as_bytes(), signature).map_err(|_| SignatureError::Mismatch)

@@ -125,7 +125,9 @@ fn what_must_be_signed_is() {
 #[test]
 fn signed_header_names_have_one_spelling() {
     let good = signed("eu-west-1", "kms", &[], b"");
-    for (part, other) in [("host;", "Host;"), ("host;", "host;host;"), ("content-type;host", "host;content-type"), ("host;", "host;;")] {
+    for (part, other) in
+        [("content-type;", "Content-type;"), ("host;", "host;host;"), ("content-type;host", "host;content-type"), ("host;", "host;;")]
+    {
         let request = with_authorization(&good, |text| text.replace(part, other));
         assert_eq!(check(&request, b"").unwrap_err().reason(), "incomplete", "{other}");
     }
