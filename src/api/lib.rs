@@ -8,7 +8,6 @@
 //! keys (the service's), and any sight of consensus or storage. Request and response bodies are never logged.
 
 mod admin;
-mod body;
 mod dispatch;
 mod error;
 mod kms;
