@@ -52,6 +52,8 @@ pub(crate) enum Command {
     /// Keys, after a restore
     #[command(subcommand)]
     Key(KeyCommand),
+    /// Run the local agent (the API on this machine, for programs that cannot present a client certificate), or prepare it
+    Agent(crate::agent::AgentArgs),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }

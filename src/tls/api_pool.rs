@@ -87,6 +87,11 @@ impl ApiPool {
         Ok(Self { target, host, name, port, tls, limits, in_use, idle: Mutex::default(), open })
     }
 
+    /// Whether a URL is one that [`ApiPool::new`] takes.
+    pub fn takes(url: &str) -> bool {
+        parse_endpoint(url).is_some()
+    }
+
     /// The URL, for messages.
     pub fn target(&self) -> &str {
         &self.target
