@@ -14,9 +14,9 @@ use claviger_types::Region;
 
 use config::AgentConfig;
 
+/// Without a subcommand the agent is run until SIGTERM or SIGINT.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-/// Without a subcommand the agent is run until SIGTERM or SIGINT.
 pub(crate) struct AgentArgs {
     #[command(subcommand)]
     command: Option<AgentCommand>,
