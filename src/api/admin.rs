@@ -18,6 +18,7 @@ use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
     PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
+use claviger_tls::Bodies;
 use claviger_types::limits::PEER_ENDPOINTS_MAX;
 use futures::FutureExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -26,7 +27,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::restoring::Restoring;
-use crate::body::Bodies;
+use crate::error::not_read_admin;
 
 /// Largest peer endpoint, `https://` and port included.
 const ENDPOINT_BYTES_MAX: usize = 512;
@@ -194,7 +195,7 @@ async fn transfer_leader<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Re
 }
 
 async fn read<T: DeserializeOwned>(bodies: &Bodies, request: Request) -> Result<T, AdminError> {
-    let body = bodies.read(request.into_body()).await?;
+    let body = bodies.read(request.into_body()).await.map_err(|error| not_read_admin(&error))?;
     serde_json::from_slice(&body).map_err(|error| invalid(format!("the request body is not what it should be: {error}")))
 }
 

@@ -11,7 +11,7 @@ use axum::extract::State;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
-use claviger_tls::Peer;
+use claviger_tls::{Bodies, Peer};
 use claviger_types::limits::INVOCATION_ID_BYTES_MAX;
 use claviger_types::{Identity, Principal, RevocationFlag};
 use futures::FutureExt;
@@ -22,7 +22,7 @@ use sha2::{Digest, Sha256};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use crate::body::Bodies;
+use crate::error::not_read;
 use crate::meter::Meter;
 use crate::overload::Overload;
 use crate::{Kms, Limits, respond};
@@ -50,7 +50,7 @@ impl<K: Kms> Edge<K> {
         check_content_type(&head.headers)?;
         let invocation_id = invocation_id(&head.headers)?;
 
-        let body = self.bodies.read(body).await?;
+        let body = self.bodies.read(body).await.map_err(|error| not_read(&error))?;
         let request = Request::parse(operation, &body)?;
         // Only writes are remembered, so only they pay for the hash.
         let invocation = invocation_id

@@ -1,6 +1,6 @@
 //! The HTTP edge of a node: AWS JSON 1.1 dispatch on `POST /`, and the operators' admin API under `/admin`.
 //!
-//! The way of a request: `dispatch` (who asks, which operation, which content type) → `body` (size, pace and memory
+//! The way of a request: `dispatch` (who asks, which operation, which content type) → [`claviger_tls::Bodies`] (size, pace and memory
 //! limits, zeroized) → [`claviger_shapes::Request::parse`] → `overload` (a bounded queue) → [`Kms::call`] → `respond`.
 //! A panic in a handler is an answer with status 500, never a dropped connection.
 //!
@@ -8,7 +8,6 @@
 //! keys (the service's), and any sight of consensus or storage. Request and response bodies are never logged.
 
 mod admin;
-mod body;
 mod dispatch;
 mod error;
 mod kms;

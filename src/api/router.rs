@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::post;
+use claviger_tls::Bodies;
 
 use crate::admin::{self, Admin};
-use crate::body::Bodies;
 use crate::dispatch::{self, Edge};
 use crate::respond;
 use crate::{Kms, Limits};

@@ -55,6 +55,8 @@ pub(crate) enum Command {
     /// The clocks of a region's nodes
     #[command(subcommand)]
     Clock(ClockCommand),
+    /// Run the local agent (the API on this machine, for programs that cannot present a client certificate), or prepare it
+    Agent(crate::agent::AgentArgs),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use claviger_types::{NodeId, Partition, Region, TrustDomain};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// Everything a node is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -191,20 +192,54 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// A configuration file as text, from which errors know their lines.
+pub(crate) struct TomlFile {
+    path: PathBuf,
+    text: String,
+}
+
+impl TomlFile {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |error| ConfigError { path: path.to_owned(), line: None, problem: format!("cannot be read: {error}") };
+        Ok(Self { path: path.to_owned(), text: std::fs::read_to_string(path).map_err(fail)? })
+    }
+
+    /// What the file says.
+    ///
+    /// # Errors
+    /// The first problem, with its line.
+    pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
+        toml::from_str(&self.text).map_err(|error| {
+            let line = error.span().map(|span| 1 + self.text[..span.start.min(self.text.len())].matches('\n').count());
+            ConfigError { path: self.path.clone(), line, problem: error.message().to_owned() }
+        })
+    }
+
+    /// What relative paths are relative to.
+    pub(crate) fn directory(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// A problem with a field.
+    pub(crate) fn at_fault(&self, field: &str, problem: String) -> ConfigError {
+        ConfigError { path: self.path.clone(), line: line_of(&self.text, field), problem }
+    }
+}
+
 impl Config {
     /// Reads and checks a configuration file.
     ///
     /// # Errors
     /// The first problem, with its file and line.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
-        let fail = |line: Option<usize>, problem: String| ConfigError { path: path.to_owned(), line, problem };
-        let text = std::fs::read_to_string(path).map_err(|error| fail(None, format!("cannot be read: {error}")))?;
-        let mut config: Self = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map(|span| 1 + text[..span.start.min(text.len())].matches('\n').count());
-            fail(line, error.message().to_owned())
-        })?;
-        config.resolve_paths(path.parent().unwrap_or(Path::new(".")));
-        config.check().map_err(|(field, problem)| fail(line_of(&text, field), problem))?;
+        let text = TomlFile::read(path)?;
+        let mut config: Self = text.parse()?;
+        config.resolve_paths(text.directory());
+        config.check().map_err(|(field, problem)| text.at_fault(field, problem))?;
         Ok(config)
     }
 

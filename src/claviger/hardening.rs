@@ -24,11 +24,7 @@ const ALLOW_CORE_ENV: &str = "CLAVIGER_TEST_ALLOW_CORE";
 /// # Errors
 /// When the system refuses, or has swap although the configuration forbids it.
 pub(crate) fn harden(config: &Config) -> anyhow::Result<()> {
-    let allow_core = std::env::var_os(ALLOW_CORE_ENV).is_some();
-    if allow_core {
-        warn!("{ALLOW_CORE_ENV} is set: this process may be dumped; never set it outside tests");
-    }
-    claviger_crypto::secret::harden_process(allow_core)?;
+    forbid_dumps()?;
     claviger_crypto::secret::init()?;
     if claviger_crypto::secret::swap_is_on() {
         if config.security.require_no_swap {
@@ -39,6 +35,18 @@ pub(crate) fn harden(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Keeps this process out of core dumps and other processes' reach.
+///
+/// # Errors
+/// When the system refuses.
+pub(crate) fn forbid_dumps() -> anyhow::Result<()> {
+    let allow_core = std::env::var_os(ALLOW_CORE_ENV).is_some();
+    if allow_core {
+        warn!("{ALLOW_CORE_ENV} is set: this process may be dumped; never set it outside tests");
+    }
+    Ok(claviger_crypto::secret::harden_process(allow_core)?)
+}
+
 /// Makes sure now, with an error that says what to raise, that what the configuration allows can be held at once: secrets in
 /// locked memory, and open files.
 ///
@@ -46,21 +54,23 @@ pub(crate) fn harden(config: &Config) -> anyhow::Result<()> {
 /// When a limit of the process is too low and may not be raised.
 pub(crate) fn make_room(config: &Config) -> anyhow::Result<()> {
     claviger_crypto::secret::reserve(config.limits.cached_keys.saturating_add(SECRETS_BESIDE_CACHE))?;
-    raise_file_limit(config)
+    // A database that gets no file stops the node, so clients must not be able to use them all up.
+    let connections = config.limits.connections.saturating_add(PEER_CONNECTIONS + 2 * LOCAL_CONNECTIONS);
+    raise_file_limit(u64::try_from(connections)?.saturating_add(FILES_BESIDE_CONNECTIONS), "limits.connections")
 }
 
-/// Every connection and every database file needs a descriptor. A database that gets none stops the node, so clients must
-/// not be able to use them all up.
-fn raise_file_limit(config: &Config) -> anyhow::Result<()> {
-    let connections = config.limits.connections.saturating_add(PEER_CONNECTIONS + 2 * LOCAL_CONNECTIONS);
-    let needed = u64::try_from(connections)?.saturating_add(FILES_BESIDE_CONNECTIONS);
+/// Lets this process open as many files as it may need; `setting` is what asks for them.
+///
+/// # Errors
+/// When a limit of the process is too low and may not be raised.
+pub(crate) fn raise_file_limit(needed: u64, setting: &str) -> anyhow::Result<()> {
     let held = rustix::process::getrlimit(Resource::Nofile);
     if held.current.is_none_or(|soft| soft >= needed) {
         return Ok(());
     }
     if held.maximum.is_some_and(|hard| hard < needed) {
         bail!(
-            "this process may open {} files and needs {needed}: raise the limit (LimitNOFILE= in systemd, ulimit -n) or lower limits.connections",
+            "this process may open {} files and needs {needed}: raise the limit (LimitNOFILE= in systemd, ulimit -n) or lower {setting}",
             held.maximum.unwrap_or_default()
         );
     }

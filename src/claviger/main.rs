@@ -1,6 +1,7 @@
 //! The `claviger` program: composition and command line. What it composes is in the crates below; nothing is decided here.
 
 mod admin;
+mod agent;
 mod backup;
 mod certificates;
 mod cli;
@@ -21,11 +22,13 @@ mod shutdown;
 mod telemetry;
 
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use serde_json::json;
 
+use agent::config::AgentConfig;
 use cli::{Cli, Command, ConfigArg, ConfigCommand};
 use config::Config;
 
@@ -46,14 +49,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Serve(ConfigArg { config }) => node::serve(&Config::load(config)?).await,
         Command::Init(args) => founding::init(&Config::load(&args.config)?, args.json).await,
         Command::Join(args) => founding::join(&Config::load(&args.config)?, &args.via, args.json).await,
-        Command::Config(ConfigCommand::Check { file, json }) => {
-            let config = Config::load(file)?;
-            print(&if *json {
-                json!({ "ok": true, "region": config.region.as_str(), "node": config.node.id }).to_string()
-            } else {
-                format!("{}: in order: node {} of {}", file.display(), config.node.id, config.region)
-            })
-        }
+        Command::Config(ConfigCommand::Check { file, json }) => check(file, *json),
         Command::Pki(command) => client_commands::pki(command),
         Command::Status(target) => client_commands::status(target).await,
         Command::Node(command) => client_commands::nodes(command).await,
@@ -63,8 +59,23 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Backup(command) => backup::run(command).await,
         Command::Key(command) => key_commands::run(command).await,
         Command::Clock(command) => clock::run(command).await,
+        Command::Agent(args) => agent::run(args).await,
         Command::Demo(args) => demo::run(args).await,
     }
+}
+
+/// `claviger config check`: of a node's file, or of an agent's, which has identities.
+fn check(file: &Path, json: bool) -> anyhow::Result<()> {
+    let (facts, text) = if AgentConfig::is_in(file)? {
+        let config = AgentConfig::load(file)?;
+        let regions: Vec<&str> = config.regions.iter().map(|region| region.name.as_str()).collect();
+        (json!({ "ok": true, "regions": regions }), format!("an agent for {}", regions.join(", ")))
+    } else {
+        let config = Config::load(file)?;
+        let (region, node) = (config.region.as_str(), config.node.id);
+        (json!({ "ok": true, "region": region, "node": node }), format!("node {node} of {region}"))
+    };
+    print(&if json { facts.to_string() } else { format!("{}: in order: {text}", file.display()) })
 }
 
 /// A line of output; what went wrong goes to standard error by [`fail`].

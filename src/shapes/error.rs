@@ -47,6 +47,8 @@ codes! {
     DependencyTimeout = "DependencyTimeoutException", 503;
     /// The key is disabled.
     Disabled = "DisabledException", 400;
+    /// An Authorization header that is not a whole signature.
+    IncompleteSignature = "IncompleteSignatureException", 400;
     /// The named key is not the one that encrypted.
     IncorrectKey = "IncorrectKeyException", 400;
     /// An alias name that may not be given.
@@ -59,6 +61,8 @@ codes! {
     InvalidKeyUsage = "InvalidKeyUsageException", 400;
     /// A marker that no answer gave.
     InvalidMarker = "InvalidMarkerException", 400;
+    /// A signature that is not good for this request, now.
+    InvalidSignature = "InvalidSignatureException", 400;
     /// Something failed here; SDKs retry.
     KmsInternal = "KMSInternalException", 500;
     /// The key's state does not allow the operation.
@@ -67,7 +71,7 @@ codes! {
     KeyUnavailable = "KeyUnavailableException", 500;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 400;
-    /// No client certificate came with the request.
+    /// No client certificate came with the request, and no signature.
     MissingAuthenticationToken = "MissingAuthenticationTokenException", 400;
     /// The key does not exist here.
     NotFound = "NotFoundException", 400;
@@ -83,7 +87,7 @@ codes! {
     Throttling = "ThrottlingException", 400;
     /// No operation of that name.
     UnknownOperation = "UnknownOperationException", 400;
-    /// A caller of a kind that this API does not serve.
+    /// A caller of a kind that this API does not serve, or an access key that nobody has.
     UnrecognizedClient = "UnrecognizedClientException", 400;
     /// The content type is not AWS JSON 1.1.
     UnsupportedMediaType = "UnsupportedMediaTypeException", 415;

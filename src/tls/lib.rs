@@ -1,4 +1,4 @@
-//! Mutual TLS: configurations from PEM files, certificate to identity, the accept loop, and the two clients.
+//! Mutual TLS: configurations from PEM files, certificate to identity, the accept loop, bounded bodies, and the clients.
 //!
 //! There are two kinds of listener, with separate trust anchors: *api* (principals, carriers, operators) and *peer*
 //! (nodes). A certificate that a listener does not admit is refused inside the handshake, so that its holder sees an
@@ -13,6 +13,8 @@
 
 mod accept;
 mod api_client;
+mod api_pool;
+mod bodies;
 mod client;
 mod connection;
 mod connector;
@@ -33,6 +35,8 @@ mod testing;
 #[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
+mod tests_api_pool;
+#[cfg(test)]
 mod tests_download;
 #[cfg(test)]
 mod tests_expiry;
@@ -49,6 +53,8 @@ mod watched_body;
 
 pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};
+pub use api_pool::{ApiAnswer, ApiPool, ApiPoolLimits};
+pub use bodies::{Bodies, BodyError, Received};
 pub use client::ClientTls;
 pub use connector::{Connected, Connector};
 pub use crl::{CaId, Crl, RevokedCertificates};

@@ -143,6 +143,19 @@ class Deployment:
             )
         )
 
+    def agent(self, region, identity="admin", attempts=5, timeout=60, endpoint=None, **keys):
+        """boto3's KMS client of an agent, the deployment's own unless another is named. Threads may share it."""
+        who = self.identities[identity]
+        return boto3.client(
+            "kms",
+            region_name=region,
+            endpoint_url=endpoint or self.contract["agent"],
+            config=Config(
+                retries={"mode": "standard", "total_max_attempts": attempts}, read_timeout=timeout, max_pool_connections=64
+            ),
+            **{"aws_access_key_id": who["access_key_id"], "aws_secret_access_key": who["secret_access_key"], **keys},
+        )
+
     def leader(self, region):
         """The node that leads a region, by its own metrics."""
 

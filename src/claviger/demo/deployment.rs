@@ -7,14 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use claviger_crypto::random;
 use claviger_operator::{admin, pki};
 use claviger_shapes::admin::AddPeer;
 use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
 use claviger_types::{NodeId, Region};
 
+use super::agent::{self, AgentProcess};
 use super::kms::Kms;
 use super::process::NodeProcess;
 use super::progress::Progress;
@@ -49,24 +48,9 @@ pub(super) const IDENTITIES: [DemoIdentity; 6] = [
     DemoIdentity { name: "carol", account: "444455556666", path: "user/carol" },
 ];
 
-/// What an SDK signs with.
-pub(super) struct AccessKey {
-    pub(super) id: String,
-    pub(super) secret: String,
-}
-
-impl AccessKey {
-    /// In AWS's form: 20 letters and digits, and 40 characters of base64.
-    fn random() -> anyhow::Result<Self> {
-        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-        let id = random::bytes::<16>()?.map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
-        Ok(Self { id: format!("AKIA{}", String::from_iter(id)), secret: STANDARD.encode(random::bytes::<30>()?) })
-    }
-}
-
 pub(super) struct Deployment {
     pub(super) dir: PathBuf,
-    pub(super) access_keys: BTreeMap<&'static str, AccessKey>,
+    pub(super) agent: AgentProcess,
     pub(super) nodes_per_region: u64,
     order: Vec<Region>,
     nodes: BTreeMap<Region, Vec<NodeProcess>>,
@@ -75,7 +59,7 @@ pub(super) struct Deployment {
 impl Deployment {
     pub(super) fn new(dir: &Path, regions: &[Region], nodes_per_region: u64, port_base: u16) -> anyhow::Result<Self> {
         let count = regions.len() * usize::try_from(nodes_per_region)?;
-        let mut ports = ports(port_base, 3 * count)?.into_iter();
+        let mut ports = ports(port_base, 3 * count + 2)?.into_iter();
         let mut nodes = BTreeMap::new();
         for region in regions {
             let of_region = (1..=nodes_per_region)
@@ -86,8 +70,8 @@ impl Deployment {
                 .collect();
             ensure!(nodes.insert(region.clone(), of_region).is_none(), "{region} is named twice");
         }
-        let access_keys = IDENTITIES.iter().map(|identity| Ok((identity.name, AccessKey::random()?))).collect::<anyhow::Result<_>>()?;
-        Ok(Self { dir: dir.to_owned(), access_keys, nodes_per_region, order: regions.to_vec(), nodes })
+        let agent = AgentProcess::new(dir, [(); 2].map(|()| ports.next().unwrap_or_default()));
+        Ok(Self { dir: dir.to_owned(), agent, nodes_per_region, order: regions.to_vec(), nodes })
     }
 
     /// The regions in the order in which they were asked for.
@@ -105,7 +89,8 @@ impl Deployment {
         if self.order.len() > 1 {
             progress.step("introduce the regions to each other by their fingerprints", self.introduce()).await?;
         }
-        Ok(())
+        let config = agent::config_of(self, &self.agent);
+        progress.step("start the agent: one for all regions and identities", self.agent.start(&config)).await
     }
 
     fn prepare(&self) -> anyhow::Result<()> {
@@ -223,8 +208,9 @@ impl Deployment {
         self.nodes.get_mut(region).context("no such region")?.iter_mut().try_for_each(NodeProcess::start)
     }
 
-    /// Stops every node, all at once.
+    /// Stops the agent, then every node, all at once.
     pub(super) async fn stop(&mut self) {
+        self.agent.stop().await;
         futures::future::join_all(self.nodes.values_mut().flatten().map(NodeProcess::stop)).await;
     }
 }

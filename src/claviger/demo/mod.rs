@@ -1,6 +1,7 @@
-//! `claviger demo`: a whole deployment on this machine (DESIGN.md section 8), every node its own process, and a scenario
-//! that shows what it promises. It uses nothing that an operator could not: the same commands, files and listeners.
+//! `claviger demo`: a whole deployment on this machine (DESIGN.md section 8), every node and the agent
+//! a process of its own, and a scenario that shows what it promises. It uses nothing that an operator could not: the same commands, files and listeners.
 
+mod agent;
 mod contract;
 mod deployment;
 mod kms;

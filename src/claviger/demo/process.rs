@@ -1,7 +1,7 @@
-//! One node as a child process of the demo.
+//! Child processes of the demo: nodes, and how any of them is started and stopped.
 
 use std::fs::OpenOptions;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use anyhow::Context;
 use claviger_types::{NodeId, Region};
 use tokio::process::{Child, Command};
 
-/// How long a node may take to finish its requests and stop.
+/// How long a process may take to finish its requests and stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A node's files, ports and process.
@@ -63,7 +63,7 @@ impl NodeProcess {
 
     /// Runs this program with other arguments to its end; its output goes to the node's log.
     pub(super) async fn command(&self, arguments: &[&str]) -> anyhow::Result<()> {
-        let status = self.spawn(arguments)?.wait().await?;
+        let status = spawn(&self.log(), arguments)?.wait().await?;
         anyhow::ensure!(status.success(), "`claviger {}` failed: see {}", arguments.join(" "), self.log().display());
         Ok(())
     }
@@ -71,20 +71,8 @@ impl NodeProcess {
     /// Starts the node.
     pub(super) fn start(&mut self) -> anyhow::Result<()> {
         let config = self.config();
-        self.child = Some(self.spawn(&["serve", "--config", &config.to_string_lossy()])?);
+        self.child = Some(spawn(&self.log(), &["serve", "--config", &config.to_string_lossy()])?);
         Ok(())
-    }
-
-    fn spawn(&self, arguments: &[&str]) -> anyhow::Result<Child> {
-        let log = OpenOptions::new().create(true).append(true).open(self.log()).context("the node's log cannot be opened")?;
-        Command::new(std::env::current_exe()?)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
-            .kill_on_drop(true)
-            .spawn()
-            .context("the node's process cannot be started")
     }
 
     /// Says how the process ended, if it did.
@@ -103,12 +91,30 @@ impl NodeProcess {
 
     /// Asks the node to stop and waits for it.
     pub(super) async fn stop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        if let Some(pid) = child.id() {
-            crate::shutdown::terminate(pid);
-        }
-        if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
-            let _ = child.kill().await;
-        }
+        stop(self.child.take()).await;
+    }
+}
+
+/// Runs this program with other arguments; its output goes to the log.
+pub(super) fn spawn(log: &Path, arguments: &[&str]) -> anyhow::Result<Child> {
+    let log = OpenOptions::new().create(true).append(true).open(log).with_context(|| format!("{} cannot be opened", log.display()))?;
+    Command::new(std::env::current_exe()?)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .kill_on_drop(true)
+        .spawn()
+        .context("the process cannot be started")
+}
+
+/// Asks a process to stop and waits for it.
+pub(super) async fn stop(child: Option<Child>) {
+    let Some(mut child) = child else { return };
+    if let Some(pid) = child.id() {
+        crate::shutdown::terminate(pid);
+    }
+    if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
     }
 }

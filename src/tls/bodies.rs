@@ -1,39 +1,67 @@
-//! Reads request bodies into memory that is bounded and zeroized.
+//! Reads the bodies of requests and answers into memory that is bounded and zeroized.
 //!
 //! A body may hold plaintext. It is copied once, out of the connection's buffer, into memory that grows by allocating
-//! anew, so that no copy is left behind; the buffer's bytes are wiped where this request alone holds them.
+//! anew, so that no copy is left behind; the buffer's bytes are wiped where this body alone holds them.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use bytes::Bytes;
-use http_body::Body as _;
+use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::error::BodyError;
 
 /// What a client's Content-Length alone may reserve.
 const TRUSTED_BYTES_MAX: usize = 16 * 1024;
 /// The grain in which memory is counted.
 const GRAIN_BYTES: usize = 1024;
 
+/// A body that was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// It has more bytes than one body may have.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(usize),
+    /// It did not arrive in time.
+    #[error("the body did not arrive in time")]
+    TooSlow,
+    /// The connection broke.
+    #[error("the body broke off")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// All bodies together would take more memory than they may.
+    #[error("too many bodies are being read")]
+    NoRoom,
+}
+
 /// All bodies being read, and what they may take together.
-pub(crate) struct Bodies {
-    grains: Semaphore,
+pub struct Bodies {
+    grains: Arc<Semaphore>,
     bytes_max: usize,
     timeout: Duration,
 }
 
 /// A whole body; its share of the memory is given back when it is dropped.
-pub(crate) struct Received<'a> {
+pub struct Received {
     bytes: Zeroizing<Vec<u8>>,
-    _share: Option<SemaphorePermit<'a>>,
+    share: Option<OwnedSemaphorePermit>,
 }
 
-impl Deref for Received<'_> {
+impl Received {
+    /// The same memory as something that can be sent, any number of times; it is wiped when the last user lets go.
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Received {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Deref for Received {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -43,25 +71,37 @@ impl Deref for Received<'_> {
 
 impl Bodies {
     /// `bytes_max` for one body, `total_bytes_max` for all, `timeout` for the arrival of one.
-    pub(crate) fn new(bytes_max: usize, total_bytes_max: usize, timeout: Duration) -> Self {
-        Self { grains: Semaphore::new((total_bytes_max / GRAIN_BYTES).min(Semaphore::MAX_PERMITS)), bytes_max, timeout }
+    pub fn new(bytes_max: usize, total_bytes_max: usize, timeout: Duration) -> Self {
+        let grains = (total_bytes_max / GRAIN_BYTES).min(Semaphore::MAX_PERMITS);
+        Self { grains: Arc::new(Semaphore::new(grains)), bytes_max, timeout }
     }
 
     /// Reads a body to its end.
-    pub(crate) async fn read(&self, body: Body) -> Result<Received<'_>, BodyError> {
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub async fn read<B>(&self, body: B) -> Result<Received, BodyError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         // A body that is there already never touches the timer.
         tokio::time::timeout(self.timeout, self.collect(body)).await.map_err(|_| BodyError::TooSlow)?
     }
 
-    async fn collect(&self, mut body: Body) -> Result<Received<'_>, BodyError> {
+    async fn collect<B>(&self, mut body: B) -> Result<Received, BodyError>
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > self.bytes_max {
             return Err(BodyError::TooLarge(self.bytes_max));
         }
-        let mut received = Received { bytes: Zeroizing::new(Vec::new()), _share: None };
+        let mut received = Received { bytes: Zeroizing::new(Vec::new()), share: None };
         self.reserve(&mut received, announced.min(TRUSTED_BYTES_MAX))?;
         while let Some(frame) = body.frame().await {
-            let Ok(chunk) = frame.map_err(BodyError::Broken)?.into_data() else { continue };
+            let Ok(chunk) = frame.map_err(|broken| BodyError::Broken(broken.into()))?.into_data() else { continue };
             let length = received.bytes.len() + chunk.len();
             if length > self.bytes_max {
                 return Err(BodyError::TooLarge(self.bytes_max));
@@ -74,15 +114,16 @@ impl Bodies {
     }
 
     /// Makes room for `length` bytes in all.
-    fn reserve<'a>(&'a self, received: &mut Received<'a>, length: usize) -> Result<(), BodyError> {
+    fn reserve(&self, received: &mut Received, length: usize) -> Result<(), BodyError> {
         let capacity = received.bytes.capacity();
         if length <= capacity {
             return Ok(());
         }
         let wanted = length.max(2 * capacity).min(self.bytes_max.max(length));
-        let grains = wanted.div_ceil(GRAIN_BYTES) - received._share.as_ref().map_or(0, SemaphorePermit::num_permits);
-        let more = self.grains.try_acquire_many(u32::try_from(grains).unwrap_or(u32::MAX)).map_err(|_| BodyError::NoRoom)?;
-        match &mut received._share {
+        let grains = wanted.div_ceil(GRAIN_BYTES) - received.share.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let grains = u32::try_from(grains).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.grains).try_acquire_many_owned(grains).map_err(|_| BodyError::NoRoom)?;
+        match &mut received.share {
             Some(share) => share.merge(more),
             none => *none = Some(more),
         }
@@ -101,6 +142,7 @@ fn wipe(chunk: Bytes) {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use futures::stream;
 
     use super::*;
