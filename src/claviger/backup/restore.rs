@@ -165,6 +165,7 @@ fn report(done: &Report<'_>, json: bool) -> anyhow::Result<()> {
     print(&format!("{region} was restored from {}: {}", file.display(), described(header)))?;
     print(&format!("manifest {}", hex(&footer.manifest_sha256)))?;
     print(&format!("It is cluster {cluster} now, and node {node} is its only member: run it, then let others join it."))?;
+    print("Before anybody else reaches it: claviger crl publish the newest revocation list of each CA.")?;
     print(&format!(
         "All its {} keys are disabled until they are admitted: claviger key admit. Peer regions refuse it until they admit it again.",
         manifest.rows_of(Table::Keys)
