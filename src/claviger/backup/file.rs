@@ -1,8 +1,8 @@
 //! A backup on its way into a file, which is there whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, BufReader, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -29,7 +29,7 @@ impl PartialFile {
         let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&partial).with_context(failed)?;
         // What another command left behind is taken over; what one is writing is not.
         file.try_lock().with_context(|| format!("another command writes to {}", partial.display()))?;
-        file.set_len(0).with_context(failed)?;
+        file.set_len(0).and_then(|()| file.set_permissions(Permissions::from_mode(0o600))).with_context(failed)?;
         Ok(Self { out: out.to_owned(), partial, file: BufWriter::with_capacity(BUFFER_BYTES, file), placed: false })
     }
 
@@ -80,8 +80,6 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Archive<BufReader<File>>> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

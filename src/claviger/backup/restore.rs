@@ -165,8 +165,83 @@ fn report(done: &Report<'_>, json: bool) -> anyhow::Result<()> {
     print(&format!("{region} was restored from {}: {}", file.display(), described(header)))?;
     print(&format!("manifest {}", hex(&footer.manifest_sha256)))?;
     print(&format!("It is cluster {cluster} now, and node {node} is its only member: run it, then let others join it."))?;
+    print("Before anybody else reaches it: claviger crl publish the newest revocation list of each CA.")?;
     print(&format!(
         "All its {} keys are disabled until they are admitted: claviger key admit. Peer regions refuse it until they admit it again.",
         manifest.rows_of(Table::Keys)
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_state::{RegionRecord, RestoredFrom};
+    use claviger_types::Sealed;
+
+    use super::*;
+
+    const CLUSTER: ClusterId = ClusterId::from_bytes([1; 16]);
+    const FOOTER: Footer = Footer { manifest_sha256: [2; 32], rows: 1 };
+
+    /// A new data directory and what is configured for it.
+    fn directory() -> (tempfile::TempDir, Config, Storage) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("node.toml");
+        std::fs::write(&path, include_str!("../../../config/node.toml")).unwrap();
+        let config = Config::load(&path).unwrap();
+        let storage = Storage::open(&config.data_dir, StorageOptions::default()).unwrap();
+        (dir, config, storage)
+    }
+
+    /// As a restore of this backup leaves the state, before the identity has the cluster.
+    fn put_in_place(config: &Config, storage: &Storage, backup: [u8; 32]) {
+        let incarnation = Incarnation::from_bytes([3; 16]);
+        let record = RegionRecord {
+            region: config.region.clone(),
+            partition: config.partition.clone(),
+            trust_domain: config.trust_domain.clone(),
+            cluster_id: CLUSTER,
+            incarnation,
+            keyring: Sealed::from_bytes(vec![1]),
+            restored: Some(RestoredFrom { cluster_id: ClusterId::from_bytes([4; 16]), incarnation, backup, at: SystemClock.now() }),
+        };
+        let mut import = StateImport::begin(&storage.state()).unwrap();
+        let mut overlay = Overlay::new(&import);
+        overlay.put(RegionRecord::ROW, &record).unwrap();
+        let writes = overlay.into_writes();
+        import.commit(writes).unwrap();
+        own_identity(config, storage).unwrap();
+        begin_with(storage, import, 5, "https://127.0.0.1:1").unwrap();
+    }
+
+    #[test]
+    fn a_restore_that_was_interrupted_goes_on_and_one_that_is_done_says_so() {
+        let (_dir, config, storage) = directory();
+        assert!(restored_before(&config, &storage, &FOOTER).unwrap().is_none());
+        own_identity(&config, &storage).unwrap();
+        assert!(restored_before(&config, &storage, &FOOTER).unwrap().is_none(), "interrupted before anything was in its place");
+        put_in_place(&config, &storage, FOOTER.manifest_sha256);
+        assert_eq!(restored_before(&config, &storage, &FOOTER).unwrap(), Some((CLUSTER, true)));
+        assert_eq!(storage.local().identity().unwrap().unwrap().cluster_id, Some(CLUSTER));
+        assert_eq!(restored_before(&config, &storage, &FOOTER).unwrap(), Some((CLUSTER, false)));
+        let other = Footer { manifest_sha256: [9; 32], ..FOOTER };
+        let refused = restored_before(&config, &storage, &other).unwrap_err().to_string();
+        assert!(refused.contains(&CLUSTER.to_string()) && refused.contains("empty data_dir"), "{refused}");
+    }
+
+    #[test]
+    fn a_directory_that_belongs_to_something_is_left_alone() {
+        // One that another backup is in, one that has joined a cluster, one of another node.
+        let (_dir, config, storage) = directory();
+        put_in_place(&config, &storage, [9; 32]);
+        restored_before(&config, &storage, &FOOTER).unwrap_err();
+        let (_dir, config, storage) = directory();
+        let identity = own_identity(&config, &storage).unwrap();
+        storage.local().write_identity(&LocalIdentity { cluster_id: Some(CLUSTER), ..identity }).unwrap();
+        restored_before(&config, &storage, &FOOTER).unwrap_err();
+        let (_dir, mut config, storage) = directory();
+        own_identity(&config, &storage).unwrap();
+        config.node.id += 1;
+        let refused = restored_before(&config, &storage, &FOOTER).unwrap_err().to_string();
+        assert!(refused.contains("belongs to node"), "{refused}");
+    }
 }
