@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use claviger_types::{Region, TrustDomain};
 
+use crate::bench::{BaselineArgs, BenchArgs};
+
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
 #[derive(Debug, Parser)]
 #[command(name = "claviger", version, about, propagate_version = true)]
@@ -32,6 +34,11 @@ pub(crate) enum Command {
     Peer(PeerCommand),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
+    /// Measure a deployment under load
+    Bench(BenchArgs),
+    /// The empty handler that `bench --baseline` compares with
+    #[command(hide = true)]
+    BenchBaseline(BaselineArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The `claviger` program: composition and command line. What it composes is in the crates below; nothing is decided here.
 
 mod admin;
+mod bench;
 mod cli;
 mod client_commands;
 mod config;
@@ -52,6 +53,8 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Pki(command) => client_commands::pki(command),
         Command::Peer(command) => client_commands::peer(command).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::BenchBaseline(args) => bench::serve_baseline(args).await,
     }
 }
 

@@ -143,8 +143,7 @@ impl Node {
         let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };
         let router = claviger_api::router(Arc::new(service), Arc::new(admin), &api_limits);
 
-        let files = IdentityFiles::new(&config.tls.api_certificate, &config.tls.api_key);
-        let api_tls = Arc::new(ServerTls::load(&files, &config.tls.api_ca, &config.trust_domain, Admission::Api)?);
+        let api_tls = api_tls(config)?;
         let api_listener = bind(config.listen.api, "api").await?;
         let socket = config.admin_socket();
         let admin_listener = bind_unix(&socket).with_context(|| format!("the admin socket {} cannot be bound", socket.display()))?;
@@ -245,7 +244,13 @@ pub(crate) fn peer_client(config: &Config) -> anyhow::Result<Arc<PeerClient>> {
     Ok(Arc::new(PeerClient::new(ClientTls::peer(&files, &config.tls.peer_ca, &config.trust_domain)?)?))
 }
 
-fn at_most(connections_max: usize) -> AcceptLimits {
+/// The api listener's side of TLS.
+pub(crate) fn api_tls(config: &Config) -> anyhow::Result<Arc<ServerTls>> {
+    let files = IdentityFiles::new(&config.tls.api_certificate, &config.tls.api_key);
+    Ok(Arc::new(ServerTls::load(&files, &config.tls.api_ca, &config.trust_domain, Admission::Api)?))
+}
+
+pub(crate) fn at_most(connections_max: usize) -> AcceptLimits {
     AcceptLimits { connections_max, ..AcceptLimits::default() }
 }
 

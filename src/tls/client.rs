@@ -2,16 +2,28 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_types::{Identity, TrustDomain};
 use rustls::ClientConfig;
 use rustls::client::{Resumption, WebPkiServerVerifier};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::TlsError;
+use crate::connector::connect_tls;
+use crate::error::ConnectError;
 use crate::files::{IdentityFiles, read_anchors};
 use crate::identity::{IdentityError, certificate_identity, kind};
+use crate::pool::parse_endpoint;
 use crate::provider::{ALPN_H2, ALPN_HTTP1, VERSIONS, provider};
 use crate::verify::NodeVerifier;
+
+/// From the name lookup to the end of the TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to an api listener, ready for HTTP/1.1.
+pub type ApiStream = TlsStream<TcpStream>;
 
 /// A client's TLS configuration. Cheap to clone.
 #[derive(Clone)]
@@ -58,6 +70,16 @@ impl ClientTls {
             .with_webpki_verifier(verifier)
             .with_client_cert_resolver(own.resolver);
         Ok(Self { config: finish(config, ALPN_HTTP1), domain: None })
+    }
+
+    /// Connects to `https://host:port` with a configuration of [`ClientTls::api`], for callers that speak HTTP themselves.
+    ///
+    /// # Errors
+    /// When the URL is not of that form, or there is no connection within 5 s.
+    pub async fn connect(&self, url: &str) -> Result<ApiStream, ConnectError> {
+        let (name, port) = parse_endpoint(url).ok_or(ConnectError::Endpoint)?;
+        let connecting = connect_tls(self, name, port);
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT)))
     }
 }
 

@@ -36,7 +36,7 @@ mod verify;
 
 pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};
-pub use client::ClientTls;
+pub use client::{ApiStream, ClientTls};
 pub use connector::{Connected, Connector};
 pub use error::{ApiClientError, ClientError, ConnectError, TlsError};
 pub use files::IdentityFiles;

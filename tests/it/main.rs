@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod at_rest;
+mod bench;
 mod convergence;
 mod harness;
 mod layers;
