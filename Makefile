@@ -5,8 +5,10 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 VENV := .venv
 DEMO_ARGS ?=
+CHAOS_ARGS ?=
+BENCH_ARGS ?=
 
-.PHONY: demo test fix build lint deny unit clients venv setup clean
+.PHONY: demo test fix build lint deny unit clients venv chaos bench setup clean
 
 demo: build
 	target/debug/claviger demo $(DEMO_ARGS)
@@ -35,6 +37,15 @@ unit: setup
 # AWS's own client against a real deployment of three regions with three nodes each.
 clients: build venv
 	CLAVIGER_BIN=target/debug/claviger $(VENV)/bin/pytest -q -x --durations=5 tests/clients
+
+# Five minutes of full load while nodes are killed every ten seconds: fails unless retries mend every error.
+chaos: build
+	python3 chaos/run.py --claviger target/debug/claviger $(CHAOS_ARGS)
+
+# The table of docs/performance.md, on a machine that does nothing else.
+bench: setup
+	cargo build --locked --release
+	python3 benches/table.py --claviger target/release/claviger $(BENCH_ARGS)
 
 venv: setup $(VENV)/.installed
 

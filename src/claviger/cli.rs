@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use claviger_operator::pki::{CRL_DAYS, Ca, Reason};
 use claviger_types::{Region, TrustDomain};
 
+use crate::bench::{BaselineArgs, BenchArgs};
 pub(crate) use restoring::{AdmitWhich, BackupCommand, KeyCommand};
 
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
@@ -59,6 +60,11 @@ pub(crate) enum Command {
     Agent(crate::agent::AgentArgs),
     /// Start a whole deployment on this machine and show what it promises
     Demo(DemoArgs),
+    /// Measure a deployment under load
+    Bench(BenchArgs),
+    /// The empty handler that `bench --baseline` compares with
+    #[command(hide = true)]
+    BenchBaseline(BaselineArgs),
 }
 
 #[derive(Debug, Args)]

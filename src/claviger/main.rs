@@ -3,6 +3,7 @@
 mod admin;
 mod agent;
 mod backup;
+mod bench;
 mod certificates;
 mod cli;
 mod client_commands;
@@ -61,6 +62,8 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Clock(command) => clock::run(command).await,
         Command::Agent(args) => agent::run(args).await,
         Command::Demo(args) => demo::run(args).await,
+        Command::Bench(args) => bench::run(args).await,
+        Command::BenchBaseline(args) => bench::serve_baseline(args).await,
     }
 }
 

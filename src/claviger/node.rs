@@ -255,7 +255,7 @@ pub(crate) fn peer_client(config: &Config) -> anyhow::Result<Arc<PeerClient>> {
     Ok(Arc::new(PeerClient::new(ClientTls::peer(&files, &config.tls.peer_ca, &config.trust_domain)?)?))
 }
 
-fn at_most(connections_max: usize) -> AcceptLimits {
+pub(crate) fn at_most(connections_max: usize) -> AcceptLimits {
     AcceptLimits { connections_max, ..AcceptLimits::default() }
 }
 

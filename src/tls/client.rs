@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use claviger_types::{Identity, TrustDomain};
@@ -9,15 +10,26 @@ use rustls::ClientConfig;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 use crate::TlsError;
+use crate::connector::connect_tls;
 use crate::crl::RevokedCertificates;
+use crate::error::ConnectError;
 use crate::files::{IdentityFiles, read_anchors};
 use crate::identity::{Certificate, IdentityError, certificate_identity, kind};
 use crate::live::{Chain, LiveConnection, LiveConnections};
+use crate::pool::parse_endpoint;
 use crate::provider::{ALPN_H2, ALPN_HTTP1, VERSIONS, provider};
 use crate::reload::{Reloadable, Stamps};
 use crate::verify::NodeVerifier;
+
+/// From the name lookup to the end of the TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A connection to an api listener, ready for HTTP/1.1.
+pub type ApiStream = TlsStream<TcpStream>;
 
 /// A client's TLS configuration. Cheap to clone; clones share what a reload or a revocation changes.
 #[derive(Clone)]
@@ -84,6 +96,16 @@ impl ClientTls {
         // A reload during the handshake has not seen this one.
         self.shared.current.load().verify(chain)?;
         Ok(live)
+    }
+
+    /// Connects to `https://host:port` with a configuration of [`ClientTls::api`], for callers that speak HTTP themselves.
+    ///
+    /// # Errors
+    /// When the URL is not of that form, or there is no connection within 5 s.
+    pub async fn connect(&self, url: &str) -> Result<ApiStream, ConnectError> {
+        let (name, port) = parse_endpoint(url).ok_or(ConnectError::Endpoint)?;
+        let connecting = connect_tls(self, name, port);
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or(Err(ConnectError::TimedOut(CONNECT_TIMEOUT)))
     }
 }
 

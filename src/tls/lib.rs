@@ -55,7 +55,7 @@ pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};
 pub use api_pool::{ApiAnswer, ApiPool, ApiPoolLimits};
 pub use bodies::{Bodies, BodyError, Received};
-pub use client::ClientTls;
+pub use client::{ApiStream, ClientTls};
 pub use connector::{Connected, Connector};
 pub use crl::{CaId, Crl, RevokedCertificates};
 pub use error::{ApiClientError, ClientError, ConnectError, CrlError, TlsError};

@@ -195,13 +195,18 @@ pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
 
 /// The status of a path of a node's metrics listener; none while nothing listens there.
 pub(crate) fn metrics_status(node: &Value, path: &str) -> Option<u16> {
+    ask_metrics(node, path)?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+}
+
+/// What a node's metrics listener answers, head and all.
+pub(crate) fn ask_metrics(node: &Value, path: &str) -> Option<String> {
     let address = node["metrics"].as_str().unwrap().strip_prefix("http://").unwrap();
     let mut stream = std::net::TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
-    answer.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()
+    Some(answer)
 }
 
 /// A stopped node's data, opened as only the holder of its root key can.

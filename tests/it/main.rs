@@ -4,6 +4,7 @@
 
 mod at_rest;
 mod backup;
+mod bench;
 mod clocks;
 mod convergence;
 mod harness;

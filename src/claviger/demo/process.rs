@@ -9,6 +9,8 @@ use anyhow::Context;
 use claviger_types::{NodeId, Region};
 use tokio::process::{Child, Command};
 
+use super::deployment::eventually;
+
 /// How long a process may take to finish its requests and stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(30);
 
@@ -89,9 +91,16 @@ impl NodeProcess {
         Ok(())
     }
 
-    /// Asks the node to stop and waits for it.
+    /// Asks the node to stop and waits for it; also when somebody else has killed it and started it again meanwhile.
     pub(super) async fn stop(&mut self) {
         stop(self.child.take()).await;
+        let config = self.config();
+        let has_stopped = async || Ok(serving(&config).is_none());
+        if let Some(pid) = serving(&config) {
+            crate::shutdown::terminate(pid);
+            // It is not ours to wait for, nor to kill.
+            let _ = eventually(STOP_PATIENCE, "a node that was started again stops", has_stopped).await;
+        }
     }
 }
 
@@ -117,4 +126,15 @@ pub(super) async fn stop(child: Option<Child>) {
     if tokio::time::timeout(STOP_PATIENCE, child.wait()).await.is_err() {
         let _ = child.kill().await;
     }
+}
+
+/// The process that runs `claviger serve` with this configuration, if any does.
+fn serving(config: &Path) -> Option<u32> {
+    let arguments = [b"serve".as_slice(), b"--config", config.as_os_str().as_encoded_bytes()];
+    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        // A zombie's is empty.
+        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+        line.split(|byte| *byte == 0).skip(1).take(3).eq(arguments).then_some(pid)
+    })
 }
