@@ -318,6 +318,28 @@ async fn a_node_whose_removal_is_recorded_votes_until_the_others_can_do_without_
     assert_eq!(cluster.keys_at(away).await, 20);
 }
 
+/// Were it refused for the record alone it would hold entries that nobody takes and that keep anybody else from being elected.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_whose_removal_is_recorded_leads_until_another_can() {
+    let mut cluster = Cluster::of_three(Limits::default()).await;
+    let leader = cluster.leader().await;
+    let others: Vec<NodeId> = cluster.nodes.keys().copied().filter(|id| *id != leader).collect();
+    let (away, follower) = (others[0], others[1]);
+    cluster.kill(away).await;
+    cluster.until_silent(leader, away).await;
+    cluster.node(leader).propose(CommandBody::RemoveNode { id: leader }).await.unwrap().unwrap();
+    for number in 0..20 {
+        create(cluster.node(follower), number).await;
+    }
+    assert_eq!(cluster.leader().await, leader);
+    cluster.start(away).await;
+    let mut keeps = vec![away, follower];
+    keeps.sort_unstable();
+    cluster.until_members(follower, &keeps, &[]).await;
+    cluster.until_removed(leader).await;
+    assert_eq!(cluster.keys_at(away).await, 20);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_removed_while_it_was_away_is_told_when_it_is_back() {
     let mut cluster = Cluster::founded(Limits::default()).await;

@@ -13,11 +13,13 @@ use crate::consensus::Inner;
 use crate::fault::chain;
 use crate::peers::{Peers, Target};
 use crate::raft_types::Raft;
-use crate::wire::{self, JoinAnswer, JoinRequest, lane, path};
-use crate::{Readiness, membership, survey};
+use crate::wire::{self, JoinAnswer, JoinRequest, ReadIndexRequest, lane, path};
+use crate::{Readiness, membership};
 
 /// How often a node looks whether the region knows where it is.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// How long a member may take to say whether this node was removed.
+const ASK_WITHIN: Duration = Duration::from_secs(2);
 /// How long the leader may take to record that it moved.
 const TELL_WITHIN: Duration = Duration::from_secs(15);
 
@@ -32,10 +34,23 @@ pub(crate) async fn stay_in_touch(node: Weak<Inner>) {
         let leader = inner.leadership.borrow().leader;
         match leader {
             Some(leader) if has_moved(&inner) => tell(&inner, leader).await,
-            _ if inner.readiness() != Readiness::Ready => drop(survey::survey(&inner).await),
+            _ if inner.readiness() != Readiness::Ready => ask_around(&inner).await,
             _ => {}
         }
     }
+}
+
+/// Any member that answers tells a node that was removed so, whatever it is asked; this is the smallest question.
+async fn ask_around(inner: &Inner) {
+    let Ok(question) = inner.peers.seal(&ReadIndexRequest) else { return };
+    let status = inner.status();
+    let others = status.voters.into_iter().chain(status.learners).filter(|member| member.id != inner.config.node_id);
+    let asked = others.map(async |member| {
+        let to = Target { id: member.id, endpoint: member.endpoint };
+        // The answer itself is of no use.
+        let _ = inner.peers.post::<u64>(&to, lane::PROPOSE, path::READ_INDEX, question.clone(), ASK_WITHIN).await;
+    });
+    futures::future::join_all(asked).await;
 }
 
 /// Has messages go where the membership says that the members are, as it changes; ends with the engine.
