@@ -109,12 +109,17 @@ async fn an_operator_whose_revocation_the_node_hears_of_at_the_gate_is_refused()
     }
 }
 
-/// What a node that is cut off cannot know it does not act on; its status is what an operator needs then.
+/// What a node that is cut off cannot know it does not act on; how the region stands is what an operator needs then.
 #[tokio::test]
-async fn without_a_leader_an_operators_certificate_is_good_for_the_status_alone() {
+async fn without_a_leader_an_operators_certificate_shows_how_the_region_stands_and_no_more() {
     let (admin, flag) = (Arc::new(FakeAdmin::default()), RevocationFlag::default());
     admin.cut_off.store(true, Ordering::SeqCst);
-    assert_eq!(error_of(&get_as(&admin, operator(&flag), "/admin/v1/peers").await), (503, AdminErrorCode::Unavailable));
+    for path in ["/admin/v1/peers", "/admin/v1/crls", "/admin/v1/backup", "/admin/v1/nodes", "/admin/v1/identity"] {
+        assert_eq!(error_of(&get_as(&admin, operator(&flag), path).await), (503, AdminErrorCode::Unavailable), "{path}");
+    }
+    for path in ["/admin/v1/region", "/admin/v1/clock"] {
+        assert_eq!(get_as(&admin, operator(&flag), path).await.status, 200, "{path}");
+    }
     // The fake's status panics: it was reached.
     assert_eq!(error_of(&get_as(&admin, operator(&flag), "/admin/v1/status").await), (500, AdminErrorCode::Internal));
     flag.set();

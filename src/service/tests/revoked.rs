@@ -12,9 +12,20 @@ use crate::testing::{Deployment, Node, alice};
 
 /// Every operation.
 fn all(node: &Node, key: &str) -> Vec<(Operation, Value)> {
-    let unnamed =
-        [(Operation::CreateKey, json!({})), (Operation::ListKeys, json!({})), (Operation::GenerateRandom, json!({"NumberOfBytes": 8}))];
-    let requests: Vec<_> = naming(node, key).into_iter().map(|(operation, body, _)| (operation, body)).chain(unnamed).collect();
+    let others = [
+        (Operation::CreateAlias, json!({"AliasName": "alias/a", "TargetKeyId": key})),
+        (Operation::UpdateAlias, json!({"AliasName": "alias/a", "TargetKeyId": key})),
+        (Operation::DeleteAlias, json!({"AliasName": "alias/a"})),
+        (Operation::ListAliases, json!({})),
+        (Operation::TagResource, json!({"KeyId": key, "Tags": [{"TagKey": "t", "TagValue": "v"}]})),
+        (Operation::UntagResource, json!({"KeyId": key, "TagKeys": ["t"]})),
+        (Operation::ListResourceTags, json!({"KeyId": key})),
+        (Operation::UpdateKeyDescription, json!({"KeyId": key, "Description": "d"})),
+        (Operation::CreateKey, json!({})),
+        (Operation::ListKeys, json!({})),
+        (Operation::GenerateRandom, json!({"NumberOfBytes": 8})),
+    ];
+    let requests: Vec<_> = naming(node, key).into_iter().map(|(operation, body, _)| (operation, body)).chain(others).collect();
     let covered: BTreeSet<_> = requests.iter().map(|(operation, _)| operation.as_str()).collect();
     assert_eq!(covered, Operation::ALL.iter().map(|operation| operation.as_str()).collect(), "an operation is missing here");
     requests
