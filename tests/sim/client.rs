@@ -12,13 +12,17 @@ use claviger_types::Region;
 use serde_json::{Value, json};
 
 use crate::edge::{Answer, ask};
-use crate::history::{Action, Blob, Call, Creation, KeyNumber, KnownKey, NEVER, Outcome, replica_name};
+use crate::history::{
+    Action, AliasAction, AliasCall, AliasOutcome, Blob, Call, Creation, KeyNumber, KnownKey, NEVER, Outcome, replica_name,
+};
 use crate::plan::Node;
 use crate::rng::Rng;
 use crate::world::{Phase, World};
 
 /// Keys that all clients together make, about: few, so that they meet.
 const KEYS_MAX: usize = 6;
+/// Aliases that they fight over.
+const ALIASES: [&str; 2] = ["alias/one", "alias/other"];
 /// Of a hundred writes without an answer so many are given up at each failure.
 const GIVEN_UP_PERCENT: u64 = 15;
 
@@ -82,8 +86,9 @@ impl Client {
                 // Whoever revokes looks whether it helped, elsewhere.
                 self.encrypt(key, &region).await;
             }
-            44..62 => self.encrypt(key, &region).await,
-            62..82 => self.decrypt(key, &region).await,
+            44..54 => self.move_alias(key).await,
+            54..66 => self.encrypt(key, &region).await,
+            66..82 => self.decrypt(key, &region).await,
             _ => {
                 let node = self.any_node(&region);
                 self.describe(key, &node).await;
@@ -175,6 +180,56 @@ impl Client {
         let seen = outcome.seen();
         let ended = if seen == Outcome::Unknown { NEVER } else { self.world.moment() };
         self.record(Call { client: self.number, action, key, region: region.clone(), node, begun, ended, outcome: seen });
+    }
+
+    /// Makes an alias of a key's home region name this key, or nothing, or looks what it names.
+    async fn move_alias(&mut self, key: KeyNumber) {
+        let known = self.world.history(|history| history.keys[key].clone());
+        let alias = *self.rng.pick(&ALIASES);
+        let (operation, action) = match self.rng.below(100) {
+            0..20 => (Operation::CreateAlias, AliasAction::Create(key)),
+            20..45 => (Operation::UpdateAlias, AliasAction::Update(key)),
+            45..60 => (Operation::DeleteAlias, AliasAction::Delete),
+            _ => return self.look_at_alias(alias, &known.home).await,
+        };
+        let mut body = json!({ "AliasName": alias });
+        if action != AliasAction::Delete {
+            body["TargetKeyId"] = json!(known.id.to_string());
+        }
+        let begun = self.world.moment();
+        self.world.note(format_args!("client-{} {operation} {alias} of {} in {}", self.number, known.name, known.home));
+        let (node, outcome) = self.insist(&known.home, operation, &body).await;
+        self.world.note(format_args!("client-{} {operation} {alias}: {}", self.number, outcome.word()));
+        let outcome = match outcome.seen() {
+            Outcome::Done => AliasOutcome::Done,
+            Outcome::Refused(code) => AliasOutcome::Refused(code),
+            _ => AliasOutcome::Unknown,
+        };
+        let ended = if outcome == AliasOutcome::Unknown { NEVER } else { self.world.moment() };
+        let call = AliasCall { client: self.number, alias, region: known.home, node, action, begun, ended, outcome };
+        self.world.history(|history| history.alias_calls.push(call));
+        // Whoever moves an alias looks whether it moved, elsewhere.
+        let region = self.world.history(|history| history.keys[key].home.clone());
+        self.look_at_alias(alias, &region).await;
+    }
+
+    async fn look_at_alias(&mut self, alias: &'static str, region: &Region) {
+        let node = self.any_node(region);
+        let begun = self.world.moment();
+        let answer = ask(&node, Operation::DescribeKey, &json!({ "KeyId": alias }), None, self.patience).await;
+        let ended = self.world.moment();
+        let outcome = match answer {
+            Answer::Done(answer) => {
+                let id = answer["KeyMetadata"]["KeyId"].as_str().unwrap().parse().unwrap();
+                AliasOutcome::Shown(self.world.history(|history| history.keys.iter().position(|key| key.id == id)).unwrap())
+            }
+            Answer::Refused(code, _) => AliasOutcome::Refused(code),
+            Answer::NotSent | Answer::Retry => AliasOutcome::Unknown,
+        };
+        self.world.note(format_args!("client-{} looks at {alias} on {node}: {outcome:?}", self.number));
+        let (client, region, node) = (self.number, region.clone(), Some(node));
+        let call = AliasCall { client, alias, region, node, action: AliasAction::Look, begun, ended, outcome };
+        self.world.history(|history| history.alias_calls.push(call));
     }
 
     async fn encrypt(&mut self, key: KeyNumber, region: &Region) {

@@ -102,9 +102,54 @@ impl Call {
     /// For people.
     pub(crate) fn describe(&self, history: &History) -> String {
         let node = self.node.as_ref().map_or_else(|| self.region.to_string(), Node::to_string);
-        let ended = if self.ended == NEVER { "...".to_owned() } else { self.ended.to_string() };
-        let name = &history.keys[self.key].name;
+        let (name, ended) = (&history.keys[self.key].name, ending(self.ended));
         format!("[{}, {ended}] client-{} {:?} {name} at {node}: {:?}", self.begun, self.client, self.action, self.outcome)
+    }
+}
+
+fn ending(moment: Moment) -> String {
+    if moment == NEVER { "...".to_owned() } else { moment.to_string() }
+}
+
+/// What was asked of an alias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AliasAction {
+    Create(KeyNumber),
+    Update(KeyNumber),
+    Delete,
+    /// DescribeKey by the alias.
+    Look,
+}
+
+/// What the client was told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AliasOutcome {
+    Done,
+    /// It names this key.
+    Shown(KeyNumber),
+    Refused(String),
+    Unknown,
+}
+
+/// One request that names an alias.
+#[derive(Clone, Debug)]
+pub(crate) struct AliasCall {
+    pub(crate) client: u64,
+    pub(crate) alias: &'static str,
+    pub(crate) region: Region,
+    pub(crate) node: Option<Node>,
+    pub(crate) action: AliasAction,
+    pub(crate) begun: Moment,
+    pub(crate) ended: Moment,
+    pub(crate) outcome: AliasOutcome,
+}
+
+impl AliasCall {
+    /// For people.
+    pub(crate) fn describe(&self) -> String {
+        let node = self.node.as_ref().map_or_else(|| self.region.to_string(), Node::to_string);
+        let Self { client, alias, action, outcome, begun, .. } = self;
+        format!("[{begun}, {}] client-{client} {action:?} {alias} at {node}: {outcome:?}", ending(self.ended))
     }
 }
 
@@ -123,6 +168,7 @@ pub(crate) struct History {
     pub(crate) blobs: Vec<Blob>,
     pub(crate) creations: Vec<Creation>,
     pub(crate) calls: Vec<Call>,
+    pub(crate) alias_calls: Vec<AliasCall>,
     /// ReplicateKey that came back with "it exists already", though its client alone asks for that replica.
     pub(crate) replicated_twice: Vec<String>,
 }

@@ -9,7 +9,7 @@ use claviger_service::{CacheLimits, KeyCache, Service, ServiceConfig};
 use claviger_state::{AccountScope, read};
 use claviger_storage::{LocalIdentity, StateStore, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, PeerClient, serve_known};
-use claviger_types::{Clock, KeyId, NodeInstance, Timestamp};
+use claviger_types::{AliasId, Clock, KeyId, NodeInstance, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::edge;
@@ -26,6 +26,8 @@ use crate::world::{Running, World};
 /// When the simulated world began, in milliseconds since 1970.
 const EPOCH_MS: u64 = 1_700_000_000_000;
 const JOIN_WITHIN: Duration = Duration::from_secs(30);
+/// At so many of a hundred writes of the log the state is flushed as well.
+const FLUSHED_PERCENT: u64 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs a node until its host crashes.
@@ -41,7 +43,7 @@ pub(crate) async fn run(world: Arc<World>, node: Node) -> turmoil::Result {
         let via = [Node { id: 1, ..node.clone() }.endpoint()];
         while join_request(&peer_client, &storage, &via, &node.endpoint(), JOIN_WITHIN).await.is_err() {}
     }
-    let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12 }));
+    let cache = Arc::new(KeyCache::new(CacheLimits { materials_max: 1 << 12, aliases_max: 1 << 10 }));
     let shipper = Arc::new(Notify::new());
     let observer = Watched {
         world: Arc::clone(&world),
@@ -108,10 +110,14 @@ fn open_storage(world: &Arc<World>, node: &Node, life: u64) -> Result<Storage, c
     let options = StorageOptions::default();
     let (storage, mut writer) = Storage::simulated(&machine.dir, options, Arc::clone(&machine.disk), move || wake.notify_one())?;
     let mut rng = Rng::new(world.plan.seed ^ life, &format!("disk of {node}"));
-    let (world, node) = (Arc::clone(world), node.clone());
+    let (world, node, state) = (Arc::clone(world), node.clone(), storage.state());
     tokio::spawn(async move {
         loop {
             while let Some(batch) = writer.take() {
+                // A database flushes its tables whenever it likes.
+                if rng.percent(FLUSHED_PERCENT) {
+                    state.flush().unwrap();
+                }
                 let most = if world.is_slow(&node) { 50 * world.plan.disk_ms_max } else { world.plan.disk_ms_max };
                 tokio::time::sleep(rng.millis(0, most)).await;
                 writer.carry_out(batch);
@@ -183,6 +189,11 @@ impl Observer for Watched {
     fn keys_changed(&self, keys: &[KeyId]) {
         self.world.committed(&self.node, self.life, &self.state, keys);
         self.told.keys_changed(keys);
+    }
+
+    fn aliases_changed(&self, aliases: &[AliasId]) {
+        self.world.note(format_args!("{} moves {} alias(es)", self.node, aliases.len()));
+        self.told.aliases_changed(aliases);
     }
 
     fn everything_changed(&self) {

@@ -1,29 +1,25 @@
-//! Whether what clients saw of one key in one region can be put into an order, in which each call takes effect at one moment
-//! between its beginning and its end (Wing and Gong, 1993, with the memory of states seen that Lowe added, 2017).
+//! Whether what clients saw of one register can be put into an order in which each call takes effect at one moment between
+//! its beginning and its end (Wing and Gong, 1993, with the memory of states seen that Lowe added, 2017).
 //!
-//! The key is a register: absent, disabled or enabled. A write without an answer may be put anywhere after its beginning,
-//! or left out.
+//! A register is absent or has a value. A write without an answer may be put anywhere after its beginning, or left out.
 
 use std::collections::HashSet;
 
-/// The register.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum State {
-    Absent,
-    Disabled,
-    Enabled,
-}
+/// A register's value; none while it is absent.
+pub(crate) type State = Option<usize>;
 
 /// What a call does or shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The key comes into being, enabled.
-    Appear,
-    /// A key that is there becomes this.
-    Set(State),
-    /// The key was this.
+    /// What was absent comes into being with this value.
+    Make(usize),
+    /// What is there gets this value.
+    Set(usize),
+    /// What is there goes.
+    Unmake,
+    /// It was this.
     Show(State),
-    /// The key was there.
+    /// It was there.
     ShowPresent,
 }
 
@@ -31,10 +27,11 @@ impl Step {
     /// The state after it; none when it cannot happen in this one.
     fn after(self, state: State) -> Option<State> {
         match self {
-            Self::Appear => (state == State::Absent).then_some(State::Enabled),
-            Self::Set(set) => (state != State::Absent).then_some(set),
+            Self::Make(value) => state.is_none().then_some(Some(value)),
+            Self::Set(value) => state.is_some().then_some(Some(value)),
+            Self::Unmake => state.is_some().then_some(None),
             Self::Show(shown) => (state == shown).then_some(state),
-            Self::ShowPresent => (state != State::Absent).then_some(state),
+            Self::ShowPresent => state.is_some().then_some(state),
         }
     }
 }
@@ -48,12 +45,12 @@ pub(crate) struct Event {
     pub(crate) ended: u64,
 }
 
-/// Whether the events, sorted by beginning, have an order that begins with an absent key. On failure says which event ends
+/// Whether the events, sorted by beginning, have an order that begins with nothing there. On failure says which event ends
 /// first of those that no order gets past.
 pub(crate) fn check(events: &[Event]) -> Result<(), usize> {
     let left = events.iter().filter(|event| event.ended != u64::MAX).count();
     let mut search = Search { events, placed: vec![false; events.len()], left, seen: HashSet::new(), stuck: 0 };
-    if search.find(State::Absent) { Ok(()) } else { Err(search.stuck) }
+    if search.find(None) { Ok(()) } else { Err(search.stuck) }
 }
 
 struct Search<'a> {
@@ -107,32 +104,34 @@ mod tests {
     }
 
     const NEVER: u64 = u64::MAX;
+    const OFF: usize = 0;
+    const ON: usize = 1;
 
     #[test]
     fn a_read_must_show_what_was_acknowledged_before_it() {
-        let made = event(Step::Appear, 0, 1);
-        let disabled = event(Step::Set(State::Disabled), 2, 5);
-        let read = |state, begun, ended| event(Step::Show(state), begun, ended);
-        assert!(check(&[made, disabled, read(State::Enabled, 3, 4)]).is_ok());
-        assert!(check(&[made, disabled, read(State::Disabled, 3, 4)]).is_ok());
-        assert_eq!(check(&[made, disabled, read(State::Enabled, 6, 7)]), Err(2));
+        let made = event(Step::Make(ON), 0, 1);
+        let disabled = event(Step::Set(OFF), 2, 5);
+        let read = |value, begun, ended| event(Step::Show(Some(value)), begun, ended);
+        assert!(check(&[made, disabled, read(ON, 3, 4)]).is_ok());
+        assert!(check(&[made, disabled, read(OFF, 3, 4)]).is_ok());
+        assert_eq!(check(&[made, disabled, read(ON, 6, 7)]), Err(2));
         // Two reads one after the other, the second of which goes back.
-        assert!(check(&[made, disabled, read(State::Enabled, 3, 4), read(State::Disabled, 6, 7)]).is_ok());
-        let wide = event(Step::Set(State::Disabled), 2, 20);
-        assert!(check(&[made, wide, read(State::Disabled, 3, 4), read(State::Enabled, 6, 7)]).is_err());
-        assert!(check(&[made, event(Step::Show(State::Absent), 2, 3)]).is_err());
+        assert!(check(&[made, disabled, read(ON, 3, 4), read(OFF, 6, 7)]).is_ok());
+        let wide = event(Step::Set(OFF), 2, 20);
+        assert!(check(&[made, wide, read(OFF, 3, 4), read(ON, 6, 7)]).is_err());
+        assert!(check(&[made, event(Step::Show(None), 2, 3)]).is_err());
     }
 
     #[test]
     fn an_unknown_write_may_come_late_or_never_but_not_twice() {
-        let made = event(Step::Appear, 0, 1);
-        let unknown = event(Step::Set(State::Disabled), 2, NEVER);
-        let read = |state, begun| event(Step::Show(state), begun, begun + 1);
-        assert!(check(&[made, unknown, read(State::Enabled, 4)]).is_ok());
-        assert!(check(&[made, unknown, read(State::Enabled, 4), read(State::Disabled, 6), read(State::Disabled, 8)]).is_ok());
-        assert!(check(&[made, unknown, read(State::Disabled, 4), read(State::Enabled, 6)]).is_err());
-        let enabled = event(Step::Set(State::Enabled), 5, 6);
-        assert!(check(&[made, unknown, read(State::Disabled, 3), enabled, read(State::Enabled, 7), read(State::Disabled, 9)]).is_err());
+        let made = event(Step::Make(ON), 0, 1);
+        let unknown = event(Step::Set(OFF), 2, NEVER);
+        let read = |value, begun| event(Step::Show(Some(value)), begun, begun + 1);
+        assert!(check(&[made, unknown, read(ON, 4)]).is_ok());
+        assert!(check(&[made, unknown, read(ON, 4), read(OFF, 6), read(OFF, 8)]).is_ok());
+        assert!(check(&[made, unknown, read(OFF, 4), read(ON, 6)]).is_err());
+        let enabled = event(Step::Set(ON), 5, 6);
+        assert!(check(&[made, unknown, read(OFF, 3), enabled, read(ON, 7), read(OFF, 9)]).is_err());
     }
 
     /// Tries every order of the answered events with every choice of the others.
@@ -158,22 +157,24 @@ mod tests {
         let (mut good, mut bad) = (0, 0);
         for _ in 0..20_000 {
             let steps = [
-                Step::Set(State::Disabled),
-                Step::Set(State::Enabled),
-                Step::Show(State::Disabled),
-                Step::Show(State::Enabled),
-                Step::Show(State::Absent),
+                Step::Set(OFF),
+                Step::Set(ON),
+                Step::Show(Some(OFF)),
+                Step::Show(Some(ON)),
+                Step::Show(None),
                 Step::ShowPresent,
+                Step::Unmake,
+                Step::Make(OFF),
             ];
-            let mut events = vec![event(Step::Appear, 0, rng.between(1, 6))];
+            let mut events = vec![event(Step::Make(ON), 0, rng.between(1, 6))];
             for _ in 0..rng.between(1, 6) {
                 let (step, begun) = (*rng.pick(&steps), rng.between(0, 12));
-                let writes = matches!(step, Step::Set(_));
+                let writes = matches!(step, Step::Set(_) | Step::Make(_) | Step::Unmake);
                 let ended = if writes && rng.percent(30) { NEVER } else { begun + rng.between(1, 6) };
                 events.push(event(step, begun, ended));
             }
             events.sort_by_key(|event| event.begun);
-            let expected = brute_force(&events, &mut Vec::new(), State::Absent);
+            let expected = brute_force(&events, &mut Vec::new(), None);
             assert_eq!(check(&events).is_ok(), expected, "{events:?}");
             *(if expected { &mut good } else { &mut bad }) += 1;
         }

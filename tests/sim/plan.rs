@@ -50,13 +50,13 @@ impl Plan {
             near_ms_max: rng.between(2, 25),
             far_ms_max: rng.between(20, 120),
             disk_ms_max: rng.between(2, 40),
-            snapshot_every: if rng.percent(50) { rng.between(40, 200) } else { 100_000 },
+            snapshot_every: if rng.percent(60) { rng.between(15, 90) } else { 100_000 },
             skew_ms_max: rng.between(0, 1500),
         }
     }
 
     pub(crate) fn nodes(&self) -> Vec<Node> {
-        self.regions.iter().flat_map(|region| Node::all_of(region)).collect()
+        self.regions.iter().flat_map(Node::all_of).collect()
     }
 }
 

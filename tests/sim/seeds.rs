@@ -13,7 +13,7 @@ use crate::invariants::Violation;
 use crate::run::{STOPPED, Verdict, run};
 
 /// Seeds of a run that names no number: about a minute on two cores.
-const SEEDS: u64 = 80;
+const SEEDS: u64 = 60;
 /// Names the seed of a process that runs one.
 const ONE: &str = "CLAVIGER_SIM_ONE";
 /// Before what such a process says in the end.

@@ -288,7 +288,7 @@ impl World {
 }
 
 impl Founding {
-    fn of(region: &Region) -> Self {
+    pub(crate) fn of(region: &Region) -> Self {
         let keyring = Keyring::generate().unwrap();
         let sealed_keyring = keyring.seal(&RootKey::generate().unwrap()).unwrap();
         let barrier = Barrier::new(keyring);

@@ -13,6 +13,8 @@ pub(crate) mod once;
 pub(crate) mod one_line_of_succession;
 pub(crate) mod regional_stays_regional;
 pub(crate) mod revocation_is_final;
+#[cfg(test)]
+mod tests;
 pub(crate) mod version_never_regresses;
 
 use std::borrow::Cow;

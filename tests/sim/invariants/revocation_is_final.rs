@@ -17,7 +17,7 @@ pub(super) fn judge(history: &History) -> Held {
                     // A refused one did nothing; one that ended before the disable began, or began after the use, cannot have.
                     !matches!(enable.outcome, Outcome::Refused(_)) && enable.ended > revoked.begun && enable.begun < call.ended
                 };
-                if !switches(Action::Enable).any(|enable| between(enable)) {
+                if !switches(Action::Enable).any(between) {
                     return Err(Violation::new(NAME, format!("{} — and yet {}", revoked.describe(history), call.describe(history))));
                 }
             }
