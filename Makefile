@@ -8,12 +8,15 @@ DEMO_ARGS ?=
 CHAOS_ARGS ?=
 BENCH_ARGS ?=
 
-.PHONY: demo test fix build lint deny unit clients venv chaos bench setup clean
+# Seeds that `make sim` runs.
+SEEDS ?= 1000
+
+.PHONY: demo test fix build lint deny unit sim known-bugs clients venv chaos bench setup clean
 
 demo: build
 	target/debug/claviger demo $(DEMO_ARGS)
 
-test: lint deny unit clients
+test: lint deny unit known-bugs clients
 
 fix:
 	cargo fmt --all
@@ -33,6 +36,15 @@ deny: setup
 # Unit and property tests of every crate, and the tests that run real processes from Rust (tests/it).
 unit: setup
 	cargo test --locked --workspace
+
+# The simulation of whole regions (docs/testing.md), with more seeds than `unit` runs.
+sim: setup
+	CLAVIGER_SIM_SEEDS=$(SEEDS) cargo test --locked --test sim -- --nocapture --exact seeds::seeds_hold
+
+# The simulation again, with bugs in it: it must catch each. It leaves the ordinary program in target/debug.
+known-bugs: setup
+	cargo test --locked --features known-bugs --test sim -- --nocapture planted
+	cargo build --locked
 
 # AWS's own client against a real deployment of three regions with three nodes each.
 clients: build venv

@@ -34,6 +34,10 @@ use cli::{Cli, Command, ConfigArg, ConfigCommand};
 use config::Config;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "known-bugs")]
+    if let Err(error) = claviger_types::known_bugs::chosen() {
+        return fail(&error.into());
+    }
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
