@@ -2,9 +2,10 @@
 
 use std::future::Future;
 
-use crate::{DuePermit, NoDueWork};
 use claviger_state::{CommandBody, CrlRecord, Outcome, StateError, Tables};
 use claviger_types::{AliasId, KeyId, Timestamp};
+
+use crate::{DuePermit, NoDueWork};
 
 /// A region's replicated state, as one of its nodes serves it.
 pub trait Region: Send + Sync + 'static {
