@@ -1,12 +1,12 @@
 //! The agent as a whole: what it was told, what it has loaded, and its parts.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use claviger_sigv4::{AccessKeyId, SecretAccessKey};
-use claviger_tls::Bodies;
+use claviger_tls::{Bodies, Stamps};
 use claviger_types::limits::API_BODY_BYTES_MAX;
 use claviger_types::{Clock, Region};
 use tokio::sync::Semaphore;
@@ -16,7 +16,6 @@ use crate::credentials::{self, AccessKey};
 use crate::identity::Identity;
 use crate::meter::Meter;
 use crate::nodes::Nodes;
-use crate::reload::Watched;
 use crate::settings::Settings;
 use crate::{AgentError, proxy};
 
@@ -43,14 +42,14 @@ pub struct Agent {
     pub(crate) clock: Arc<dyn Clock>,
     /// By place in the configuration, as `identities`.
     pub(crate) regions: Vec<Nodes>,
-    pub(crate) identities: Vec<Identity>,
+    pub(crate) identities: Vec<Arc<Identity>>,
     pub(crate) keys: ArcSwap<Keys>,
     pub(crate) requests: Bodies,
     pub(crate) answers: Bodies,
     pub(crate) in_flight: Semaphore,
     pub(crate) meter: Meter,
-    /// For whoever follows the files; taken once.
-    pub(crate) watched: Mutex<Vec<Watched>>,
+    /// The credentials file as it was before the keys were loaded.
+    pub(crate) keys_from: Stamps,
 }
 
 impl Agent {
@@ -59,9 +58,9 @@ impl Agent {
     /// # Errors
     /// When a file cannot be used, or a node's URL is none.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, AgentError> {
-        // First, so that a file that changes meanwhile is loaded again.
-        let watched = Watched::all(&settings);
-        let identities = settings.identities.iter().map(|identity| Identity::load(identity, &settings)).collect::<Result<Vec<_>, _>>()?;
+        let load = |identity| Identity::load(identity, &settings).map(Arc::new);
+        let identities = settings.identities.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        let keys_from = Stamps::of([&*settings.credentials]);
         let keys = load_keys(&settings)?;
         if keys.is_empty() {
             warn!("there is no access key yet, so every request is refused: make one with `claviger agent access-key create`");
@@ -75,7 +74,7 @@ impl Agent {
             answers: Bodies::new(ANSWER_BYTES_MAX, ANSWER_BYTES_TOTAL, BODY_TIMEOUT),
             in_flight: Semaphore::new(settings.limits.requests_in_flight.min(Semaphore::MAX_PERMITS)),
             meter: Meter::new(settings.regions.iter().map(|region| &region.name)),
-            watched: Mutex::new(watched),
+            keys_from,
             settings,
         })
     }

@@ -1,10 +1,8 @@
 //! One identity: its certificate, and its connections to every node of every region.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use claviger_tls::{ApiPool, ApiPoolLimits, ClientTls, IdentityFiles};
+use claviger_tls::{ApiPool, ApiPoolLimits, Certificate, ClientTls, Reloadable, Stamps, TlsError};
 
 use crate::settings::{IdentitySettings, Settings};
 use crate::{AgentError, Limits, RegionSettings};
@@ -14,37 +12,41 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// A node's certificate is verified when a connection is made; this is how late a change of it is noticed.
 const AGE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// The pools of one identity: by region, then by node, as in the configuration.
-pub(crate) type Pools = Vec<Vec<ApiPool>>;
-
 /// See the module.
 pub(crate) struct Identity {
-    pub(crate) name: String,
-    files: IdentityFiles,
-    pools: ArcSwap<Pools>,
+    /// In the metrics and logs of reloads; it lives as long as the process, as identities do.
+    name: &'static str,
+    tls: ClientTls,
+    /// By region, then by node, as in the configuration.
+    pub(crate) pools: Vec<Vec<ApiPool>>,
 }
 
 impl Identity {
     pub(crate) fn load(identity: &IdentitySettings, settings: &Settings) -> Result<Self, AgentError> {
-        let pools = make_pools(&identity.name, &identity.files, settings)?;
-        Ok(Self { name: identity.name.clone(), files: identity.files.clone(), pools: ArcSwap::from_pointee(pools) })
-    }
-
-    /// Takes its certificate from the files anew. Requests in flight end on the old connections; no further one uses them.
-    pub(crate) fn reload(&self, settings: &Settings) -> Result<(), AgentError> {
-        self.pools.store(Arc::new(make_pools(&self.name, &self.files, settings)?));
-        Ok(())
-    }
-
-    pub(crate) fn pools(&self) -> Arc<Pools> {
-        self.pools.load_full()
+        let IdentitySettings { name, files } = identity;
+        let unusable = |error| AgentError::Certificate { identity: name.clone(), source: Box::new(error) };
+        let tls = ClientTls::api(files, &settings.ca).map_err(unusable)?;
+        let pools = settings.regions.iter().map(|region| region_pools(region, &tls, settings.limits)).collect::<Result<_, _>>()?;
+        Ok(Self { name: Box::leak(name.clone().into_boxed_str()), tls, pools })
     }
 }
 
-fn make_pools(name: &str, files: &IdentityFiles, settings: &Settings) -> Result<Pools, AgentError> {
-    let unusable = |error| AgentError::Certificate { identity: name.to_owned(), source: Box::new(error) };
-    let tls = ClientTls::api(files, &settings.ca).map_err(unusable)?;
-    settings.regions.iter().map(|region| region_pools(region, &tls, settings.limits)).collect()
+impl Reloadable for Identity {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn loaded_from(&self) -> Stamps {
+        self.tls.loaded_from()
+    }
+
+    fn reload(&self) -> Result<(), TlsError> {
+        self.tls.reload()
+    }
+
+    fn certificate(&self) -> Certificate {
+        self.tls.certificate()
+    }
 }
 
 fn region_pools(region: &RegionSettings, tls: &ClientTls, limits: Limits) -> Result<Vec<ApiPool>, AgentError> {

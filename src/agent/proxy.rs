@@ -89,8 +89,8 @@ impl Agent {
         // Every waiting request holds a connection, of which there is a bounded number.
         let turn = tokio::time::timeout_at(call.deadline, self.in_flight.acquire()).await;
         let _turn = turn.map_err(|_| ApiError::throttling())?.map_err(|_| ApiError::internal())?;
-        let pools = self.identities[holder.identity].pools();
-        forward(&self.regions[region], &pools[region], &call, &self.answers).await
+        let pools = &self.identities[holder.identity].pools[region];
+        forward(&self.regions[region], pools, &call, &self.answers).await
     }
 
     fn no_such_region(&self, asked: &str) -> SignatureError {

@@ -156,7 +156,7 @@ impl Stage {
         };
         let agent = Arc::new(Agent::new(settings, Arc::new(SystemClock)).unwrap());
         let (stop, stopped) = watch::channel(false);
-        tokio::spawn(Arc::clone(&agent).follow_files(stopped));
+        tokio::spawn(Arc::clone(&agent).follow_files(Arc::default(), stopped));
         Running { router: agent.router(), agent, _stop: stop }
     }
 }

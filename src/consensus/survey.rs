@@ -8,6 +8,7 @@ use claviger_types::NodeId;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
+use crate::blocking::blocking;
 use crate::consensus::Inner;
 use crate::fault::chain;
 use crate::peers::Target;
@@ -64,7 +65,7 @@ impl Consensus {
 
 pub(crate) async fn report(inner: &Inner) -> NodeReport {
     let local = inner.local.clone();
-    let disk = match tokio::task::spawn_blocking(move || local.disk_use()).await {
+    let disk = match blocking(move || local.disk_use()).await {
         Ok(Ok(disk)) => Some(disk),
         Ok(Err(error)) => {
             warn!(error = chain(&error), "the data directory cannot be measured");

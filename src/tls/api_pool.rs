@@ -4,7 +4,7 @@
 //! both ends spend less on each. Nothing is retried here but a request that a dying connection handed back unsent; what may
 //! have taken effect is the caller's to judge.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use metrics::Gauge;
+use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -68,6 +69,8 @@ pub struct ApiPool {
 
 struct Connection {
     sender: SendRequest<Full<Bytes>>,
+    /// With which it was made: once another is loaded, its certificate is another.
+    config: Arc<ClientConfig>,
     made_at: Instant,
     idle_since: Instant,
 }
@@ -175,7 +178,9 @@ impl ApiPool {
     }
 
     fn is_good(&self, connection: &Connection) -> bool {
-        connection.idle_since.elapsed() < self.limits.idle_timeout && connection.made_at.elapsed() < self.limits.age_max
+        let Connection { config, made_at, idle_since, .. } = connection;
+        let is_young = idle_since.elapsed() < self.limits.idle_timeout && made_at.elapsed() < self.limits.age_max;
+        is_young && Arc::ptr_eq(config, &self.tls.config())
     }
 
     /// No code that can panic runs under this lock, so a poisoned one still guards a whole list.
@@ -185,6 +190,8 @@ impl ApiPool {
 
     async fn connect(&self) -> Result<Connection, ApiClientError> {
         let timeout = self.limits.connect_timeout;
+        // Before connecting: should another be loaded meanwhile, this connection is used once.
+        let config = self.tls.config();
         let connecting = async {
             let stream = connect_tls(&self.tls, self.name.clone(), self.port).await?;
             http1::Builder::new().max_buf_size(BUFFER_BYTES).handshake(TokioIo::new(stream)).await.map_err(ConnectError::Http)
@@ -199,7 +206,7 @@ impl ApiPool {
             open.decrement(1.0);
         });
         let now = Instant::now();
-        Ok(Connection { sender, made_at: now, idle_since: now })
+        Ok(Connection { sender, config, made_at: now, idle_since: now })
     }
 
     fn not_connected(&self, source: ConnectError) -> ApiClientError {

@@ -50,11 +50,12 @@ struct Stamp {
 
 impl Stamps {
     /// Of these files, as they are now; links are followed. Take them before reading, so that no change goes unnoticed.
-    pub(crate) fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
+    pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         Self(files.into_iter().map(|path| (path.to_owned(), Stamp::of(path))).collect())
     }
 
-    fn again(&self) -> Self {
+    /// Of the same files, as they are now.
+    pub fn again(&self) -> Self {
         Self::of(self.0.iter().map(|(path, _)| path.as_path()))
     }
 }

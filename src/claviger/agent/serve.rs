@@ -27,6 +27,7 @@ pub(super) async fn serve(config: &AgentConfig) -> anyhow::Result<()> {
     let files = u64::try_from(config.connections_max())?.saturating_add(FILES_BESIDE_CONNECTIONS);
     raise_file_limit(files, "limits.connections and limits.connections_per_node")?;
     let metrics = telemetry::start()?;
+    let hangups = shutdown::hangups();
     let agent = Arc::new(Agent::new(config.settings(), Arc::new(SystemClock))?);
     let (stop, stopping) = watch::channel(false);
     let mut tasks = JoinSet::new();
@@ -47,7 +48,7 @@ pub(super) async fn serve(config: &AgentConfig) -> anyhow::Result<()> {
         tasks.spawn(serve_plain(listener, "agent", None, limits, agent.router(), stopping.clone()));
     }
     tasks.spawn(telemetry::upkeep(metrics, stopping.clone()));
-    tasks.spawn(agent.follow_files(stopping));
+    tasks.spawn(agent.follow_files(hangups, stopping));
 
     info!(tcp = ?config.listen.tcp, socket = ?config.listen.socket, regions = config.regions.len(), "serving");
     shutdown::signal().await;
