@@ -10,6 +10,8 @@ needs=(
   "command:ccache ccache"
   "command:gdb gdb"
   "command:python3 python3"
+  "command:pkill procps"
+  "command:openssl openssl"
   "glob:/usr/lib/llvm-*/lib/libclang.so* libclang-dev"
   "glob:/usr/lib/llvm-*/lib/clang/*/include/stddef.h libclang-dev"
   "python:ensurepip python3-venv"
