@@ -1,7 +1,7 @@
 //! `POST /`: who signed, what for, and on to a node.
 //!
-//! Order of checks: the claim in the headers, the access key, the body, the proof, then the region. A caller without a good
-//! signature learns nothing but AWS's error, and never takes the place of a request in flight.
+//! Order of checks: the claim in the headers as they came, the body, the access key, the proof, then the region. A caller
+//! without a good signature learns nothing but AWS's error, and never takes the place of a request in flight.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -70,12 +70,14 @@ impl Agent {
     async fn answer(&self, started: Instant, head: &Parts, body: Body, place: &mut Option<usize>) -> Result<ApiAnswer, ApiError> {
         let keys = self.keys.load_full();
         let signed = Head { method: &head.method, uri: &head.uri, headers: &head.headers };
-        let claim = Claim::parse(signed, self.clock.now()).map_err(|error| refuse(None, &error))?;
+        let claim = Claim::parse(signed, self.clock.now());
+        // Read whatever the claim is worth: a client that is refused while it still sends may see its connection break instead.
+        let body = self.requests.read(body).await.map_err(|error| not_read(&error))?;
+        let claim = claim.map_err(|error| refuse(None, &error))?;
         let refused = |error: SignatureError| refuse(Some(claim.access_key_id()), &error);
         // Session tokens are of temporary keys, and there are none.
         let holder = keys.get(claim.access_key_id()).filter(|_| !head.headers.contains_key(SECURITY_TOKEN));
         let holder = holder.ok_or_else(|| refused(SignatureError::UnknownAccessKey))?;
-        let body = self.requests.read(body).await.map_err(|error| not_read(&error))?;
         claim.verify(&holder.secret, &body).map_err(refused)?;
 
         *place = self.place_of(claim.region());
