@@ -63,7 +63,9 @@ pub enum JoinError {
     #[error("the data directory has no node identity yet")]
     NoIdentity,
     /// The node has taken part in a group already.
-    #[error("the data directory holds a log already: a node joins once, with an empty directory and an id that was never used")]
+    #[error(
+        "the data directory holds a log or a restored region already: a node joins once, with an empty directory and an id that was never used"
+    )]
     NotEmpty,
     /// The storage failed.
     #[error("storage")]

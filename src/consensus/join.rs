@@ -9,6 +9,7 @@ use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
 use crate::JoinError;
+use crate::machine::has_applied;
 use crate::wire::{self, JoinAnswer, JoinRequest, lane, path};
 
 /// How long one member may take to answer.
@@ -20,7 +21,7 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// at once and a voter when it runs and has caught up. Repeating it is harmless until the node has run.
 ///
 /// # Errors
-/// When the directory has no identity or holds a log, the region refuses, or nobody answers within `within`.
+/// When the directory has no identity or holds a log or a state, the region refuses, or nobody answers within `within`.
 pub async fn join_request(
     client: &PeerClient,
     storage: &Storage,
@@ -30,7 +31,8 @@ pub async fn join_request(
 ) -> Result<ClusterId, JoinError> {
     let mut identity = storage.local().identity()?.ok_or(JoinError::NoIdentity)?;
     let log = storage.log();
-    if log.last()?.is_some() || log.last_purged()?.is_some() || log.vote()?.is_some() {
+    // A restored region that has not run yet has a state and no log.
+    if log.last()?.is_some() || log.last_purged()?.is_some() || log.vote()?.is_some() || has_applied(&storage.state())? {
         return Err(JoinError::NotEmpty);
     }
     let request = JoinRequest { node: identity.node_id, instance: identity.instance, endpoint: endpoint.to_owned() };

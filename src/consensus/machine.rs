@@ -48,6 +48,11 @@ pub(crate) fn meta_to_begin_with(last: LogId, membership: &StoredMembership) -> 
     Ok([(APPLIED, encode(&last)?), (MEMBERSHIP, encode(membership)?)])
 }
 
+/// Whether `state` has applied anything, or was restored.
+pub(crate) fn has_applied(state: &StateStore) -> Result<bool, StorageError> {
+    Ok(state.raft_meta(APPLIED)?.is_some())
+}
+
 /// What a snapshot holds, by its own word.
 pub(crate) fn meta_of(snapshot: &SnapshotDir) -> io::Result<SnapshotMeta> {
     Ok(SnapshotMeta {

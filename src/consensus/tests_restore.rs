@@ -11,7 +11,7 @@ use openraft::raft::VoteRequest;
 use crate::raft_types::{TypeConfig, Vote};
 use crate::restore::{StateView, begin_with};
 use crate::testing::{CLUSTER, Cluster, REGION, create, create_key, within};
-use crate::{Consensus, ConsensusError, Limits, Readiness, Region, wire};
+use crate::{Consensus, ConsensusError, JoinError, Limits, Readiness, Region, wire};
 
 const NEW_CLUSTER: ClusterId = ClusterId::from_bytes([9; 16]);
 
@@ -65,6 +65,8 @@ async fn a_restored_node_leads_goes_on_behind_the_backup_and_lets_others_join() 
     }
     cluster.reserve(4).await;
     restore(&cluster, 4, &backup).await.unwrap();
+    // The region that lives must not take it for an empty node: the two states would be one log apart, unseen.
+    assert!(matches!(cluster.join(4, 1).await, Err(JoinError::NotEmpty)));
 
     cluster.start(4).await;
     assert_eq!(cluster.keys_at(4).await, 51, "what came after the backup is lost, and nothing else");

@@ -77,7 +77,6 @@ pub(crate) struct ReadIndexRequest;
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ReportRequest;
 
-/// A node asks to be let in, or says that it has moved.
 /// A leader asks what a node's clock shows.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ClockRequest {
@@ -97,7 +96,7 @@ pub(crate) struct ClockAnswer {
 #[derive(Serialize, Deserialize)]
 pub(crate) struct ClocksRequest;
 
-/// A node asks to be let in.
+/// A node asks to be let in, or says that it has moved.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct JoinRequest {
     pub(crate) node: NodeId,

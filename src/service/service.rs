@@ -54,10 +54,7 @@ impl<R: consensus::Region> Service<R> {
     /// What the client sees.
     pub async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
         let context = &context;
-        self.gate(request.operation()).await?;
-        if context.revoked.is_set() {
-            return Err(ApiError::new(ErrorCode::UnrecognizedClient, "The client certificate has been revoked."));
-        }
+        self.gate(context, request.operation()).await?;
         Ok(match request {
             Request::CreateAlias(request) => {
                 self.create_alias(context, request).await?;
@@ -108,10 +105,14 @@ impl<R: consensus::Region> Service<R> {
         })
     }
 
-    /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it. Each
-    /// request has passed it once when its operation begins.
-    pub(crate) async fn gate(&self, operation: Operation) -> Result<(), ApiError> {
-        self.region.read().await.map_err(|consensus::Unavailable| unavailable(operation))
+    /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it; nor is
+    /// what is known of the caller's certificate. Each request has passed it once when its operation begins.
+    pub(crate) async fn gate(&self, context: &Context, operation: Operation) -> Result<(), ApiError> {
+        self.region.read().await.map_err(|consensus::Unavailable| unavailable(operation))?;
+        if context.revoked.is_set() {
+            return Err(ApiError::new(ErrorCode::UnrecognizedClient, "The client certificate has been revoked."));
+        }
+        Ok(())
     }
 
     /// The opened key of this ARN, for cryptography. Call after [`Service::gate`].

@@ -33,7 +33,7 @@ impl<R: consensus::Region> Service<R> {
                 Err(refused) => return self.recall(&once)?.ok_or(refused),
             };
             match self.propose(operation, body).await? {
-                Err(Refusal::StaleAuthorisation) => self.gate(operation).await?,
+                Err(Refusal::StaleAuthorisation) => self.gate(context, operation).await?,
                 outcome => return Ok(outcome),
             }
         }

@@ -75,9 +75,9 @@ mod tests {
         };
         let text = status(&known, Format::Human);
         for part in [
-            "leader        2\n",
+            "leader           2\n",
             "2023-11-14T22:13:20Z",
-            "median        unknown",
+            "median           unknown",
             "not allowed: it is late",
             "1     unknown\n",
             "2     -0.002s\n",
@@ -86,7 +86,7 @@ mod tests {
         }
         let known = ClockStatus { median_millis: Some(u64::MAX), due_work_allowed: true, due_work_refused_because: None, ..known };
         let text = status(&known, Format::Human);
-        assert!(text.contains("due work      allowed\n") && text.contains("18446744073709551615 ms"), "{text}");
+        assert!(text.contains("due work         allowed\n") && text.contains("18446744073709551615 ms"), "{text}");
         assert_eq!(serde_json::from_str::<ClockStatus>(&status(&known, Format::Json)).unwrap(), known);
     }
 

@@ -129,15 +129,22 @@ impl<R: Region> Receiver<R> {
     /// Who we are, for any node of the trust domain.
     async fn hello(&self, source: &Peer) -> Result<PeerHello, ReceiveError> {
         source_region(source)?;
-        let tables = self.core.fresh_tables().await?;
+        let tables = self.fresh_tables(source).await?;
         let me = crate::core::own_region(&tables)?;
         let keys = read::region_keys(&tables)?.ok_or(ReceiveError::NotFounded)?.public;
         Ok(PeerHello { life: RegionLife::from(&me), keys })
     }
 
+    /// Behind the read gate, where it is known whether the sender's certificate has been revoked, however far this node is
+    /// behind.
+    async fn fresh_tables(&self, source: &Peer) -> Result<R::Tables, ReceiveError> {
+        let tables = self.core.fresh_tables().await?;
+        if source.revoked.is_set() { Err(ReceiveError::NotANode) } else { Ok(tables) }
+    }
+
     async fn admit(&self, source: &Peer) -> Result<Admitted<R::Tables>, ReceiveError> {
         let region = source_region(source)?;
-        let tables = self.core.fresh_tables().await?;
+        let tables = self.fresh_tables(source).await?;
         let me = crate::core::own_region(&tables)?;
         let peer = read::peer(&tables, region)?.ok_or(ReceiveError::UnknownPeer)?;
         Ok(Admitted { me, peer, tables })

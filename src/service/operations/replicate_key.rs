@@ -23,7 +23,7 @@ impl<R: consensus::Region> Service<R> {
                 Ok(outcome) => outcome,
                 // An earlier try of this invocation may have committed meanwhile, and be the reason for the refusal.
                 Err(refused) => {
-                    self.gate(OPERATION).await?;
+                    self.gate(context, OPERATION).await?;
                     self.recall(&once)?.ok_or(refused)?
                 }
             },
@@ -58,7 +58,7 @@ impl<R: consensus::Region> Service<R> {
             let key = Expected { key_id: arn.key_id, revision: record.revision };
             let command = state::ReplicateKey { once: once.clone(), key, region: region.clone(), deadline };
             match self.propose(OPERATION, CommandBody::ReplicateKey(command)).await? {
-                Err(Refusal::StaleAuthorisation) => self.gate(OPERATION).await?,
+                Err(Refusal::StaleAuthorisation) => self.gate(context, OPERATION).await?,
                 outcome => return Ok(outcome),
             }
         }

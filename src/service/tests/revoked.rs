@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use claviger_consensus::Region as _;
 use claviger_shapes::{ErrorCode, Operation};
+use claviger_state::Refusal;
 use claviger_types::RevocationFlag;
 use serde_json::{Value, json};
 
@@ -52,5 +53,22 @@ fn it_is_refused_by_every_operation_and_changes_nothing() {
     for (operation, body) in &requests {
         let answer = node.ask(alice(), *operation, body).map_err(|error| error.code);
         assert_ne!(answer.err(), Some(ErrorCode::UnrecognizedClient), "{operation}");
+    }
+}
+
+#[test]
+fn a_write_that_authorises_again_is_asked_again() {
+    let deployment = Deployment::new();
+    let mut node = deployment.node();
+    let key = node.create_key(true);
+    for (operation, body) in
+        [(Operation::DisableKey, json!({"KeyId": key})), (Operation::ReplicateKey, json!({"KeyId": key, "ReplicaRegion": "us-east-1"}))]
+    {
+        let flag = RevocationFlag::default();
+        node.revoked = flag.clone();
+        *node.region.refuse_propose.lock() = Some(Refusal::StaleAuthorisation);
+        node.region.during_read(|| {});
+        node.region.during_read(move || flag.set());
+        assert_eq!(node.error(operation, &body).0, ErrorCode::UnrecognizedClient, "{operation}");
     }
 }
