@@ -1,5 +1,5 @@
 //! One HTTP/1.1 connection, as cheap as it can be: a request is bytes that were made before, an answer is its status and
-//! its body in place. hyper's client would need a task of its own beside each connection and twice the time.
+//! its body in place. hyper's client would need a task of its own beside each connection.
 //!
 //! It reads what the api listener answers and no more of HTTP: an answer has a length and comes whole.
 
