@@ -67,3 +67,33 @@ pub const CRL_BYTES_MAX: usize = 512 * 1024;
 pub const CRLS_MAX: usize = 32;
 /// Keys that one command admits after a restore: some 100 KiB of log and a few milliseconds of apply.
 pub const ADMIT_KEYS_MAX: usize = 1000;
+/// Largest key policy, UTF-8 (AWS quota).
+pub const KEY_POLICY_BYTES_MAX: usize = 32 * 1024;
+/// Grants of one key (AWS quota).
+pub const GRANTS_PER_KEY_MAX: u64 = 50_000;
+/// Pairs in a grant's constraint (rules page, section 9).
+pub const GRANT_CONSTRAINT_PAIRS_MAX: usize = 8;
+/// Characters of a value in a grant's constraint (rules page, section 9).
+pub const GRANT_CONSTRAINT_VALUE_CHARS_MAX: usize = 384;
+/// AWS GrantNameType: 1 to 256 characters.
+pub const GRANT_NAME_CHARS_MAX: usize = 256;
+/// AWS GrantTokenList: at most 10.
+pub const GRANT_TOKENS_MAX: usize = 10;
+/// AWS GrantTokenType: 1 to 8192 characters.
+pub const GRANT_TOKEN_CHARS_MAX: usize = 8192;
+/// AWS PrincipalIdType: 1 to 256 characters.
+pub const PRINCIPAL_ID_CHARS_MAX: usize = 256;
+/// AWS LimitType of ListGrants and ListRetirableGrants: 1 to 100, default 50.
+pub const LIST_GRANTS_LIMIT_MAX: usize = 100;
+/// Managed policies attached to one user, group or role (AWS quota, its highest).
+pub const ATTACHED_POLICIES_MAX: usize = 20;
+/// Inline policies of one user, group or role; all of them together have at most [`IDENTITY_POLICIES_BYTES_MAX`].
+pub const INLINE_POLICIES_MAX: usize = 20;
+/// Largest managed policy, and all inline policies of one identity together (AWS: 6,144 characters, and 10,240 for a role).
+pub const IDENTITY_POLICIES_BYTES_MAX: usize = 10_240;
+/// Groups that one user may be in (AWS quota).
+pub const GROUPS_PER_USER_MAX: usize = 10;
+/// Users, groups, roles and managed policies of one account (AWS: 5,000 users and 5,000 roles).
+pub const IDENTITIES_PER_ACCOUNT_MAX: u64 = 20_000;
+/// Changes of identities that one command carries.
+pub const IDENTITY_CHANGES_MAX: usize = 500;

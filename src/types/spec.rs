@@ -25,6 +25,8 @@ macro_rules! aws_enum {
     };
 }
 
+pub(crate) use aws_enum;
+
 aws_enum! {
     /// What kind of material a key has. Variants are appended, never reordered: they are stored.
     KeySpec {
