@@ -112,7 +112,7 @@ fn parse_answer(text: &str) -> Result<(String, usize), String> {
 /// Measures, and prints the report.
 ///
 /// # Errors
-/// When nothing can be measured. What failed while it was measured is in the report.
+/// When nothing can be measured; and, once it is printed, when requests of the report failed for good.
 pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let plan = plan(args)?;
     let watched = std::io::stderr().is_terminal();
@@ -123,7 +123,9 @@ pub(crate) async fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
     };
     let report = claviger_bench::run(&plan, shutdown::signal(), &tell).await?;
-    print(&if args.json { report.to_json()? } else { report.to_table() })
+    print(&if args.json { report.to_json()? } else { report.to_table() })?;
+    ensure!(report.errors() == 0, "{} requests failed for good: the report says how", report.errors());
+    Ok(())
 }
 
 fn plan(args: &BenchArgs) -> anyhow::Result<Plan> {

@@ -34,6 +34,7 @@ pub(crate) async fn init(config: &Config, json: bool) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     harden(config)?;
     let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
+    check_restored(config, &storage)?;
     let begun = own_identity(config, &storage)?.cluster_id;
     if let Some(cluster) = begun {
         if read::region(&*storage.state())?.is_some() {
@@ -122,6 +123,17 @@ pub(crate) fn own_identity(config: &Config, storage: &Storage) -> anyhow::Result
     };
     storage.local().write_identity(&identity)?;
     Ok(identity)
+}
+
+/// Refuses a directory in which a restore has put the state in place but not yet noted the cluster as its own.
+///
+/// # Errors
+/// When there is such a state, or the directory cannot be read.
+pub(crate) fn check_restored(config: &Config, storage: &Storage) -> anyhow::Result<()> {
+    if storage.local().identity()?.is_some_and(|identity| identity.cluster_id.is_none()) && read::region(&*storage.state())?.is_some() {
+        bail!("`claviger backup restore` was interrupted in {}: run it again with the same backup", config.data_dir.display());
+    }
+    Ok(())
 }
 
 fn report(config: &Config, cluster: ClusterId, what: &str, changed: bool, json: bool) -> anyhow::Result<()> {

@@ -22,6 +22,7 @@ use tracing::{error, info};
 use crate::admin::NodeAdmin;
 use crate::certificates::NodeTls;
 use crate::config::{Config, SealConfig};
+use crate::founding::check_restored;
 use crate::hardening::{LOCAL_CONNECTIONS, PEER_CONNECTIONS, harden, make_room};
 use crate::late_router::LateRouter;
 use crate::observer::NodeObserver;
@@ -96,6 +97,7 @@ impl Node {
     async fn start(config: &Config) -> anyhow::Result<Self> {
         let tls = Arc::new(NodeTls::load(config)?);
         let storage = Storage::open(&config.data_dir, StorageOptions::default())?;
+        check_restored(config, &storage)?;
         // Before consensus applies anything more, and before anybody can connect.
         tls.enforce(&read::crls(&*storage.state())?).context("a revocation list of the region cannot be enforced")?;
         let cached = config.limits.cached_keys;

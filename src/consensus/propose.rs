@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use claviger_state::{Command, CommandBody, Outcome};
+use claviger_state::{Command, CommandBody, Outcome, Refusal};
+use claviger_tls::Crl;
 use claviger_types::{NodeId, Timestamp};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{ClientWriteError, ForwardReason, ForwardToLeader, RaftError};
@@ -159,6 +160,9 @@ impl Proposer {
     }
 
     async fn propose_here(&self, body: &CommandBody, time: Timestamp, within: Duration) -> Attempt {
+        if let Err(refusal) = can_be_enforced(body) {
+            return Attempt::Applied(Err(refusal));
+        }
         let Ok(command) = (Command { time, body: body.clone() }).encode() else { return Attempt::TooLarge };
         let _room = match self.room(command.len()) {
             Ok(room) => room,
@@ -213,6 +217,22 @@ impl Proposer {
         }
         let units = u32::try_from(bytes.div_ceil(QUEUE_UNIT_BYTES)).unwrap_or(u32::MAX);
         self.bytes.try_acquire_many(units).map_err(|_| Attempt::Overloaded)
+    }
+}
+
+/// A revocation list that is in the log is enforced by every node, or stops it. Whoever proposes one has read it; a member
+/// that forwards one that cannot be read, or is not what the command says of it, must not stop the others.
+fn can_be_enforced(body: &CommandBody) -> Result<(), Refusal> {
+    let CommandBody::PublishCrl(publish) = body else { return Ok(()) };
+    let refuse = |reason: &str| Err(Refusal::BadCrl(reason.to_owned()));
+    match Crl::parse(&publish.der) {
+        Err(error) => refuse(&error.to_string()),
+        Ok(list)
+            if (list.number(), list.this_update(), list.next_update()) != (publish.number, publish.this_update, publish.next_update) =>
+        {
+            refuse("its number or its dates are not those that were read from it")
+        }
+        Ok(_) => Ok(()),
     }
 }
 

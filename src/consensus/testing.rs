@@ -184,6 +184,11 @@ impl Cluster {
         self.node(id).status().voters.iter().map(|member| member.id).collect()
     }
 
+    /// Has a stopped node start elsewhere.
+    pub(crate) fn forget_address(&mut self, id: NodeId) {
+        self.addresses.remove(&id).unwrap();
+    }
+
     /// Makes a founded region one of so many voters.
     pub(crate) async fn grow(&mut self, nodes: NodeId) {
         for id in 2..=nodes {

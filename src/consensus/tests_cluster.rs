@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use claviger_state::{CommandBody, FoundRegion, Refusal};
-use claviger_types::{ClusterId, NodeInstance};
+use claviger_state::{CommandBody, FoundRegion, PublishCrl, Refusal, read};
+use claviger_types::{ClusterId, NodeInstance, Timestamp};
 use tokio::time::Instant;
 
 use crate::testing::{CLUSTER, Cluster, create, create_key, found_region, key_count, within};
@@ -241,4 +241,18 @@ async fn proposals_past_the_bounds_are_refused() {
     let CommandBody::CreateKey(mut large) = create_key(99) else { unreachable!() };
     large.description = "x".repeat(crate::COMMAND_BYTES_MAX);
     assert!(matches!(cluster.node(1).propose(CommandBody::CreateKey(large)).await, Err(ProposeError::TooLarge)));
+}
+
+/// Every node enforces what is in the log, or stops.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_list_that_cannot_be_read_never_reaches_the_log_whoever_proposes_it() {
+    let cluster = Cluster::of_three(Limits::default()).await;
+    let (this_update, next_update) = (Timestamp::from_millis(1), Timestamp::from_millis(2));
+    let list = PublishCrl { ca: [1; 32], number: [1; 20], this_update, next_update, der: vec![0x30, 0] };
+    for member in [cluster.leader().await, cluster.follower().await] {
+        let told = cluster.node(member).propose(CommandBody::PublishCrl(Box::new(list.clone()))).await.unwrap();
+        assert!(matches!(told, Err(Refusal::BadCrl(_))), "{told:?}");
+    }
+    create(cluster.node(1), 1).await;
+    assert!(read::crls(&cluster.node(1).tables()).unwrap().is_empty());
 }

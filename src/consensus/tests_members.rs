@@ -273,6 +273,28 @@ async fn the_lead_goes_to_whom_it_is_told_under_writes() {
     cluster.kill(learner).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_leader_recorded_the_next_one_finishes() {
+    let mut cluster = Cluster::founded(Limits::default()).await;
+    cluster.grow_to(5).await;
+    // A leader that is to go is recorded as such with no preparation, and lost on the spot; so is one that is to stay.
+    let first = cluster.leader().await;
+    cluster.node(first).propose(CommandBody::RemoveNode { id: first }).await.unwrap().unwrap();
+    let second = *cluster.nodes.keys().find(|id| **id != first).unwrap();
+    let keeps: Vec<NodeId> = cluster.nodes.keys().copied().filter(|id| *id != first).collect();
+    cluster.until_members(second, &keeps, &[]).await;
+    cluster.until_removed(first).await;
+
+    let leader = cluster.leader().await;
+    let leaving = *keeps.iter().find(|id| **id != leader).unwrap();
+    cluster.node(leader).propose(CommandBody::RemoveNode { id: leaving }).await.unwrap().unwrap();
+    cluster.kill(leader).await;
+    // Three of four voters are left, so the one that leaves must vote, and may even lead; what follows its own end it never hears.
+    let keeps: Vec<NodeId> = keeps.into_iter().filter(|id| *id != leaving).collect();
+    let stays = *keeps.iter().find(|id| **id != leader).unwrap();
+    cluster.until_members(stays, &keeps, &[]).await;
+}
+
 /// The others are not a majority yet: were the node not heard any more, or did it stop, nobody could write.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_removal_is_recorded_votes_until_the_others_can_do_without_it_but_serves_no_more() {
@@ -336,6 +358,30 @@ async fn a_node_that_was_removed_while_it_was_away_is_told_when_it_is_back() {
         cluster.until_removed(id).await;
         cluster.kill(id).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_moved_tells_the_region_where_it_is() {
+    let mut cluster = Cluster::of_three(Limits::default()).await;
+    for moving in [cluster.follower().await, cluster.leader().await] {
+        let before = cluster.endpoint(moving);
+        cluster.kill(moving).await;
+        cluster.forget_address(moving);
+        cluster.start(moving).await;
+        let now = cluster.endpoint(moving);
+        assert_ne!(before, now);
+        cluster
+            .until("all know where it is", |cluster| {
+                cluster.nodes.values().all(|node| node.consensus.status().voters.iter().any(|m| m.id == moving && m.endpoint == now))
+            })
+            .await;
+    }
+    // It is reached there: without it the others would still be a majority, so let one of them go.
+    let moved = cluster.follower().await;
+    let third = *cluster.nodes.keys().find(|id| **id != moved && **id != 1).unwrap();
+    cluster.kill(third).await;
+    create(cluster.node(moved), 1).await;
+    assert_eq!(cluster.keys_at(moved).await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

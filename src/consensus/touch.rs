@@ -1,10 +1,10 @@
 //! What a node does to stay in touch with its region: it says where it is when it has moved, notes where the others are,
 //! and asks them while it cannot serve, since one that was removed while it was away is told so by them alone.
 
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use claviger_types::NodeId;
 use openraft::async_runtime::watch::WatchReceiver;
 use tokio::time::sleep;
 use tracing::{debug, info};
@@ -31,11 +31,11 @@ pub(crate) async fn stay_in_touch(node: Weak<Inner>) {
         if inner.peers.is_removed() {
             return;
         }
-        let leader = inner.leadership.borrow().leader;
-        match leader {
-            Some(leader) if has_moved(&inner) => tell(&inner, leader).await,
-            _ if inner.readiness() != Readiness::Ready => ask_around(&inner).await,
-            _ => {}
+        if has_moved(&inner) {
+            tell(&inner).await;
+        }
+        if inner.readiness() != Readiness::Ready {
+            ask_around(&inner).await;
         }
     }
 }
@@ -43,10 +43,7 @@ pub(crate) async fn stay_in_touch(node: Weak<Inner>) {
 /// Any member that answers tells a node that was removed so, whatever it is asked; this is the smallest question.
 async fn ask_around(inner: &Inner) {
     let Ok(question) = inner.peers.seal(&ReadIndexRequest) else { return };
-    let status = inner.status();
-    let others = status.voters.into_iter().chain(status.learners).filter(|member| member.id != inner.config.node_id);
-    let asked = others.map(async |member| {
-        let to = Target { id: member.id, endpoint: member.endpoint };
+    let asked = others(inner).map(async |to| {
         // The answer itself is of no use.
         let _ = inner.peers.post::<u64>(&to, lane::PROPOSE, path::READ_INDEX, question.clone(), ASK_WITHIN).await;
     });
@@ -69,22 +66,37 @@ fn has_moved(inner: &Inner) -> bool {
     inner.endpoint_of(inner.config.node_id).is_some_and(|known| known != inner.config.endpoint)
 }
 
-/// The request is the one to be let in: of a member it changes the endpoint alone.
-async fn tell(inner: &Inner, leader: NodeId) {
-    let endpoint = inner.config.endpoint.clone();
-    let request = JoinRequest { node: inner.config.node_id, instance: inner.identity.instance, endpoint };
-    let answer =
-        if leader == inner.config.node_id { Ok(membership::admit(inner, request).await) } else { ask(inner, leader, &request).await };
-    match answer {
-        Ok(JoinAnswer::Joined(_)) => info!(endpoint = %inner.config.endpoint, "the region knows that this node has moved"),
-        Ok(answer) => debug!(?answer, "the region does not know yet that this node has moved"),
-        Err(error) => debug!(error, "the leader could not be told that this node has moved"),
-    }
+/// The other members, as far as this node knows.
+fn others(inner: &Inner) -> impl Iterator<Item = Target> {
+    let status = inner.status();
+    let members = status.voters.into_iter().chain(status.learners).filter(|member| member.id != inner.config.node_id);
+    members.map(|member| Target { id: member.id, endpoint: member.endpoint })
 }
 
-async fn ask(inner: &Inner, leader: NodeId, request: &JoinRequest) -> Result<JoinAnswer, String> {
-    let endpoint = inner.endpoint_of(leader).ok_or("it is not known where the leader is")?;
-    let to = Target { id: leader, endpoint };
-    let body = wire::encode(request).map_err(|e| chain(&e))?;
-    inner.peers.post(&to, lane::PROPOSE, path::JOIN, body, TELL_WITHIN).await.map_err(|e| chain(&e))
+/// The request is the one to be let in: of a member it changes the endpoint alone. Any member is asked, since the leader's
+/// messages go where this node was, so it may not know who leads.
+async fn tell(inner: &Inner) {
+    let request = JoinRequest { node: inner.config.node_id, instance: inner.identity.instance, endpoint: inner.config.endpoint.clone() };
+    if inner.leadership.borrow().is_leader {
+        let answer = membership::admit(inner, request).await;
+        debug!(?answer, "this node leads, and has moved");
+        return;
+    }
+    let Ok(body) = wire::encode(&request) else { return };
+    let leader = inner.leadership.borrow().leader;
+    let mut left: VecDeque<Target> = others(inner).collect();
+    left.make_contiguous().sort_by_key(|member| Some(member.id) != leader);
+    let mut named = BTreeSet::from([inner.config.node_id]);
+    while let Some(to) = left.pop_front() {
+        match inner.peers.post(&to, lane::PROPOSE, path::JOIN, body.clone(), TELL_WITHIN).await {
+            Ok(JoinAnswer::Joined(_)) => {
+                info!(endpoint = %inner.config.endpoint, "the region knows that this node has moved");
+                return;
+            }
+            // Each is followed once.
+            Ok(JoinAnswer::NotLeader(Some((id, endpoint)))) if named.insert(id) => left.push_front(Target { id, endpoint }),
+            Ok(answer) => debug!(?answer, of = to.id, "the region does not know yet that this node has moved"),
+            Err(error) => debug!(error = chain(&error), of = to.id, "a member could not be told that this node has moved"),
+        }
+    }
 }

@@ -15,7 +15,7 @@ def test_the_first_ten_minutes_work_as_pasted(tmp_path):
     home.mkdir()
     tools = [pathlib.Path(BINARY).resolve().parent, pathlib.Path(sys.executable).parent, "/usr/local/bin", "/usr/bin", "/bin"]
     nothing = {"HOME": str(home), "PATH": ":".join(map(str, tools))}
-    deployment = Deployment(tmp_path, nodes=1)
+    deployment = Deployment(tmp_path, nodes=3)
     try:
         # The nodes that it starts must not hold this pipe open.
         with open(tmp_path / "said", "w+") as said:
@@ -27,6 +27,7 @@ def test_the_first_ten_minutes_work_as_pasted(tmp_path):
     assert ran.returncode == 0, text
     assert text.count("hello\n") == 3, text
     assert "DisabledException" in text and "refused in us-east-1\n" in text, text
+    assert "written without node " in text, text
     arns = [line.strip('"') for line in text.splitlines() if line.strip('"').startswith("arn:aws:kms:")]
     assert [arn.split(":")[3] for arn in arns] == ["ap-south-1", "ap-south-1", "eu-west-1"], text
     assert not any(home.rglob("*credentials*")), "nothing is written to the home"

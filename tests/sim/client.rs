@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::edge::{Answer, ask};
 use crate::history::{
-    Action, AliasAction, AliasCall, AliasOutcome, Blob, Call, Creation, KeyNumber, KnownKey, NEVER, Outcome, replica_name,
+    Action, AliasAction, AliasCall, AliasOutcome, Blob, Call, Creation, KeyNumber, KnownKey, NEVER, Outcome, regional_tags, replica_name,
 };
 use crate::plan::Node;
 use crate::rng::Rng;
@@ -128,7 +128,7 @@ impl Client {
         let region = self.rng.pick(&self.world.plan.regions).clone();
         let name = format!("key-{}-{}", self.number, self.invocations);
         let multi_region = self.world.plan.regions.len() > 1 || self.rng.percent(50);
-        let body = json!({ "Description": name, "MultiRegion": multi_region });
+        let body = json!({ "Description": name, "MultiRegion": multi_region, "Tags": tags(&region) });
         let begun = self.world.moment();
         self.world.note(format_args!("client-{} CreateKey {name} in {region}", self.number));
         let (node, outcome) = self.insist(&region, Operation::CreateKey, &body).await;
@@ -160,7 +160,12 @@ impl Client {
         });
         let Some((region, known)) = chosen else { return };
         self.world.note(format_args!("client-{} ReplicateKey {} to {region}", self.number, known.name));
-        let body = json!({ "KeyId": known.id.to_string(), "ReplicaRegion": region.as_str(), "Description": known.replica_name(&region) });
+        let body = json!({
+            "KeyId": known.id.to_string(),
+            "ReplicaRegion": region.as_str(),
+            "Description": known.replica_name(&region),
+            "Tags": tags(&region),
+        });
         let (node, outcome) = self.insist(&known.home, Operation::ReplicateKey, &body).await;
         self.world.note(format_args!("client-{} ReplicateKey {}: {}", self.number, known.name, outcome.word()));
         if outcome.code() == Some("AlreadyExistsException") {
@@ -365,4 +370,9 @@ fn seen(answer: Answer) -> Outcome {
 /// Refusals of ReplicateKey that say "not now": the key is disabled, or a reservation is under way.
 fn is_passing(operation: Operation, code: &str, _message: &str) -> bool {
     operation == Operation::ReplicateKey && matches!(code, "KMSInvalidStateException")
+}
+
+/// What a key, or a replica, of this region is tagged with in the API's form: see [`regional_tags`].
+fn tags(region: &Region) -> Value {
+    regional_tags(region).into_iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect()
 }

@@ -35,6 +35,11 @@ impl KnownKey {
     }
 }
 
+/// What clients tag every key with, in each of its regions by that region's name.
+pub(crate) fn regional_tags(region: &Region) -> BTreeMap<String, String> {
+    BTreeMap::from([("region".to_owned(), region.to_string())])
+}
+
 /// See [`KnownKey::replica_name`].
 pub(crate) fn replica_name(name: &str, region: &Region) -> String {
     format!("{name} in {region}")

@@ -178,6 +178,7 @@ mod tests {
     use claviger_types::Sealed;
 
     use super::*;
+    use crate::founding::check_restored;
 
     const CLUSTER: ClusterId = ClusterId::from_bytes([1; 16]);
     const FOOTER: Footer = Footer { manifest_sha256: [2; 32], rows: 1 };
@@ -219,8 +220,12 @@ mod tests {
         assert!(restored_before(&config, &storage, &FOOTER).unwrap().is_none());
         own_identity(&config, &storage).unwrap();
         assert!(restored_before(&config, &storage, &FOOTER).unwrap().is_none(), "interrupted before anything was in its place");
+        check_restored(&config, &storage).unwrap();
         put_in_place(&config, &storage, FOOTER.manifest_sha256);
+        let interrupted = check_restored(&config, &storage).unwrap_err().to_string();
+        assert!(interrupted.contains("run it again"), "neither a new region nor a node may come of it: {interrupted}");
         assert_eq!(restored_before(&config, &storage, &FOOTER).unwrap(), Some((CLUSTER, true)));
+        check_restored(&config, &storage).unwrap();
         assert_eq!(storage.local().identity().unwrap().unwrap().cluster_id, Some(CLUSTER));
         assert_eq!(restored_before(&config, &storage, &FOOTER).unwrap(), Some((CLUSTER, false)));
         let other = Footer { manifest_sha256: [9; 32], ..FOOTER };

@@ -1,14 +1,15 @@
 //! Policy, grants, aliases, tags, description and enablement never cross regions.
 //!
-//! So far there are descriptions, each of which says for which region it was given, and enablement: a key that nobody has
-//! disabled in a region is enabled there.
+//! So far there are descriptions and tags, each of which says for which region it was given; enablement: a key that nobody has
+//! disabled in a region is enabled there; and aliases, which clients give to a key in its home region alone.
 
 use std::collections::BTreeMap;
 
+use claviger_state::read;
 use claviger_types::{KeyId, Region};
 
 use super::{Commit, Final, Held, Violation};
-use crate::history::{Action, replica_name};
+use crate::history::{Action, regional_tags, replica_name};
 
 pub(crate) const NAME: &str = "regional_stays_regional";
 
@@ -31,6 +32,9 @@ impl Watcher {
         if regional.description != expected {
             return Err(Violation::new(NAME, format!("{} calls {expected:?} {:?}", commit.node, regional.description)));
         }
+        if regional.tags != regional_tags(commit.region()) {
+            return Err(Violation::new(NAME, format!("{} has {expected:?} with the tags {:?}", commit.node, regional.tags)));
+        }
         if !regional.enabled {
             self.disabled.entry((commit.region().clone(), key)).or_insert(expected);
         }
@@ -46,6 +50,14 @@ impl Watcher {
                 .any(|call| call.action == Action::Disable && call.region == *region && end.history.keys[call.key].id == *key);
             if !asked {
                 return Err(Violation::new(NAME, format!("{name:?} is disabled in {region}, where nobody has asked for it")));
+            }
+        }
+        for key in &end.history.keys {
+            let elsewhere = end.nodes.iter().filter(|(node, _)| node.region != key.home);
+            for (node, tables) in elsewhere {
+                if let Some(alias) = read::alias_names_of(tables, &key.id, None, 1).expect("tables in memory are read").first() {
+                    return Err(Violation::new(NAME, format!("{node} has {alias} for {:?} of {}", key.name, key.home)));
+                }
             }
         }
         Ok(())

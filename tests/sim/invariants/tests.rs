@@ -6,12 +6,13 @@ use claviger_barrier::RecordPlace;
 use claviger_crypto::{Secret32, material_id};
 use claviger_state::protocol::{MaterialState, Member, MemberStatus};
 use claviger_state::{
-    Command, CommandBody, CreateKey, KeyRecord, MemoryTables, Once, Operation, Outcome as Applied, Overlay, SealedMaterial, apply, read,
+    Command, CommandBody, CreateAlias, CreateKey, Expected, KeyRecord, MemoryTables, Once, Operation, Outcome as Applied, Overlay,
+    SealedMaterial, apply, read,
 };
 use claviger_types::{KeyId, KeySpec, KeyUsage, Origin, Region, Timestamp};
 
 use super::*;
-use crate::history::{Action, AliasAction, AliasCall, AliasOutcome, Call, KnownKey, NEVER, Outcome};
+use crate::history::{Action, AliasAction, AliasCall, AliasOutcome, Call, KnownKey, NEVER, Outcome, regional_tags};
 use crate::plan::account;
 use crate::world::Founding;
 
@@ -47,7 +48,7 @@ impl Site {
             usage: KeyUsage::EncryptDecrypt,
             origin: Origin::AwsKms,
             description: "a-key".to_owned(),
-            tags: BTreeMap::new(),
+            tags: regional_tags(&region(name)),
             id_secret: seal(&RecordPlace::id_secret(&key), &id_secret),
             material: SealedMaterial { id, sealed: seal(&RecordPlace::material(&key, &id), &material) },
         };
@@ -174,10 +175,25 @@ fn a_description_that_travels_and_a_switch_that_nobody_threw_are_seen() {
     let mut travelled = site.record();
     assert_eq!(violated(commit(&replica, &travelled, &mut watched)), regional_stays_regional::NAME);
     travelled.regional.description = format!("a-key in {THERE}");
+    assert_eq!(violated(commit(&replica, &travelled, &mut watched)), regional_stays_regional::NAME, "its tags");
+    travelled.regional.tags = regional_tags(&region(THERE));
     commit(&replica, &travelled, &mut watched).unwrap();
     travelled.regional.enabled = false;
     commit(&replica, &travelled, &mut watched).unwrap();
     assert_eq!(violated(watched.compare(&site.end(&History::default()))), regional_stays_regional::NAME);
+}
+
+#[test]
+fn an_alias_in_a_region_where_nobody_gave_one_is_seen() {
+    let mut site = Site::new(HERE);
+    let once = Once { principal: "p".to_owned(), invocation_id: "a".to_owned(), operation: Operation::CreateAlias, body_sha256: [0; 32] };
+    let key = Expected { key_id: site.key, revision: site.record().revision };
+    site.apply(3, CommandBody::CreateAlias(CreateAlias { once, name: "alias/one".parse().unwrap(), key })).unwrap();
+    let known = |home| KnownKey { name: "a-key".to_owned(), id: site.key, home: region(home), replicas: BTreeMap::new() };
+    let watched = regional_stays_regional::Watcher::default();
+    watched.compare(&site.end(&History { keys: vec![known(HERE)], ..History::default() })).unwrap();
+    let away = History { keys: vec![known(THERE)], ..History::default() };
+    assert_eq!(violated(watched.compare(&site.end(&away))), regional_stays_regional::NAME);
 }
 
 /// A history of one key, made and answered between 0 and 1.
