@@ -25,6 +25,7 @@ mod operations;
 mod principal_ref;
 mod request;
 mod response;
+pub mod sts;
 mod tags;
 mod unsupported;
 
