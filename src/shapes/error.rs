@@ -47,6 +47,8 @@ codes! {
     DependencyTimeout = "DependencyTimeoutException", 503;
     /// The key is disabled.
     Disabled = "DisabledException", 400;
+    /// The dry run would have succeeded.
+    DryRunOperation = "DryRunOperationException", 400;
     /// An Authorization header that is not a whole signature.
     IncompleteSignature = "IncompleteSignatureException", 400;
     /// The named key is not the one that encrypted.
@@ -57,6 +59,10 @@ codes! {
     InvalidArn = "InvalidArnException", 400;
     /// The ciphertext does not open.
     InvalidCiphertext = "InvalidCiphertextException", 400;
+    /// An id that no grant of the key has.
+    InvalidGrantId = "InvalidGrantIdException", 400;
+    /// A token that no grant has.
+    InvalidGrantToken = "InvalidGrantTokenException", 400;
     /// The key's usage does not allow the operation.
     InvalidKeyUsage = "InvalidKeyUsageException", 400;
     /// A marker that no answer gave.
@@ -71,6 +77,8 @@ codes! {
     KeyUnavailable = "KeyUnavailableException", 500;
     /// A quota is used up.
     LimitExceeded = "LimitExceededException", 400;
+    /// A policy document that is none, or that would lock its author out.
+    MalformedPolicyDocument = "MalformedPolicyDocumentException", 400;
     /// No client certificate came with the request, and no signature.
     MissingAuthenticationToken = "MissingAuthenticationTokenException", 400;
     /// The key does not exist here.
@@ -100,6 +108,31 @@ codes! {
 impl fmt::Display for ErrorCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// Why a caller may not, in AWS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// No policy of the resource allows it to a caller who needs no other policy.
+    NoResourcePolicy,
+    /// No policy of the caller allows it.
+    NoIdentityPolicy,
+    /// A policy of the resource denies it.
+    ResourcePolicyDenies,
+    /// A policy of the caller denies it.
+    IdentityPolicyDenies,
+}
+
+impl Denial {
+    /// Completes "is not authorized to perform: <action> on resource: <resource>".
+    fn completes(self, action: &str) -> String {
+        match self {
+            Self::NoResourcePolicy => format!("because no resource-based policy allows the {action} action"),
+            Self::NoIdentityPolicy => format!("because no identity-based policy allows the {action} action"),
+            Self::ResourcePolicyDenies => "with an explicit deny in a resource-based policy".to_owned(),
+            Self::IdentityPolicyDenies => "with an explicit deny in an identity-based policy".to_owned(),
+        }
     }
 }
 
@@ -198,6 +231,45 @@ impl ApiError {
         Self::new(ErrorCode::AccessDenied, message)
     }
 
+    /// The caller may not, for a reason that AWS has words for.
+    pub fn denied(caller_arn: &str, action: &str, resource: impl fmt::Display, denial: Denial) -> Self {
+        let why = denial.completes(action);
+        Self::new(
+            ErrorCode::AccessDenied,
+            format!("User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {why}"),
+        )
+    }
+
+    /// A policy document that does not parse, or says what it may not; `message` says what.
+    pub fn malformed_policy(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::MalformedPolicyDocument, message)
+    }
+
+    /// Under the new policy the caller could not change it again.
+    pub fn policy_locks_out() -> Self {
+        Self::malformed_policy("The new key policy will not allow you to update the key policy in the future.")
+    }
+
+    /// All checks passed and nothing was done, as asked.
+    pub fn dry_run() -> Self {
+        Self::new(ErrorCode::DryRunOperation, "The request would have succeeded, but the DryRun option is set.")
+    }
+
+    /// A text that is not the ARN of a principal, or names one of another partition.
+    pub fn invalid_principal(text: &str) -> Self {
+        Self::new(ErrorCode::InvalidArn, format!("ARN does not refer to a valid principal: {text}"))
+    }
+
+    /// An id that no grant has, or none of the key.
+    pub fn invalid_grant_id(text: &str) -> Self {
+        Self::new(ErrorCode::InvalidGrantId, format!("Invalid grant id '{text}'"))
+    }
+
+    /// A grant token that no grant has. It is not repeated.
+    pub fn invalid_grant_token() -> Self {
+        Self::new(ErrorCode::InvalidGrantToken, "The grant token is not valid.")
+    }
+
     /// ReplicateKey of a key that is not the multi-region primary.
     pub fn not_primary(arn: &KeyArn) -> Self {
         Self::new(ErrorCode::UnsupportedOperation, format!("{arn} is not a multi-region primary key."))
@@ -267,6 +339,25 @@ mod tests {
                  allows the kms:Decrypt action"
             )
         );
+    }
+
+    #[test]
+    fn recorded_messages_of_access_control() {
+        let denied = |denial| ApiError::denied("arn:aws:iam::1:root", "kms:Decrypt", "key", denial).to_string();
+        let begins = "AccessDeniedException: User: arn:aws:iam::1:root is not authorized to perform: kms:Decrypt on resource: key";
+        assert_eq!(denied(Denial::NoResourcePolicy), format!("{begins} because no resource-based policy allows the kms:Decrypt action"));
+        assert_eq!(denied(Denial::NoIdentityPolicy), format!("{begins} because no identity-based policy allows the kms:Decrypt action"));
+        assert_eq!(denied(Denial::ResourcePolicyDenies), format!("{begins} with an explicit deny in a resource-based policy"));
+        assert_eq!(denied(Denial::IdentityPolicyDenies), format!("{begins} with an explicit deny in an identity-based policy"));
+        assert_eq!(
+            ApiError::policy_locks_out().to_string(),
+            "MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future."
+        );
+        let dry_run = "DryRunOperationException: The request would have succeeded, but the DryRun option is set.";
+        assert_eq!((ApiError::dry_run().to_string().as_str(), ErrorCode::DryRunOperation.http_status()), (dry_run, 400));
+        assert_eq!(ApiError::invalid_grant_id("x").to_string(), "InvalidGrantIdException: Invalid grant id 'x'");
+        assert_eq!(ApiError::invalid_grant_token().code.as_str(), "InvalidGrantTokenException");
+        assert_eq!(ApiError::invalid_principal("x").to_string(), "InvalidArnException: ARN does not refer to a valid principal: x");
     }
 
     #[test]

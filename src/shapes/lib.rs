@@ -8,6 +8,7 @@
 //! Deliberately absent: HTTP, authentication, lookup of keys, and any knowledge of which region this is. Shapes that hold
 //! plaintext have no `Debug` and zeroize it. `admin` is the other API: the operators' one, plain serde.
 
+mod access;
 pub mod admin;
 mod alias_name;
 mod constraint;
@@ -21,15 +22,19 @@ mod model;
 mod model_tests;
 mod operation;
 mod operations;
+mod principal_ref;
 mod request;
 mod response;
+pub mod sts;
 mod tags;
 mod unsupported;
 
-pub use error::{ApiError, ErrorCode};
+pub use access::{Access, KeyNaming};
+pub use error::{ApiError, Denial, ErrorCode};
 pub use metadata::{KeyMetadata, MultiRegionConfiguration};
 pub use operation::Operation;
 pub use operations::alias_target::AliasTargetRequest;
+pub use operations::create_grant::{CreateGrantRequest, CreateGrantResponse};
 pub use operations::create_key::{CreateKeyRequest, CreateKeyResponse};
 pub use operations::data_key::{DataKeyRequest, GenerateDataKeyResponse, GenerateDataKeyWithoutPlaintextResponse};
 pub use operations::decrypt::{DecryptRequest, DecryptResponse};
@@ -37,21 +42,33 @@ pub use operations::delete_alias::DeleteAliasRequest;
 pub use operations::describe_key::{DescribeKeyRequest, DescribeKeyResponse};
 pub use operations::encrypt::{EncryptRequest, EncryptResponse};
 pub use operations::generate_random::{GenerateRandomRequest, GenerateRandomResponse};
+pub use operations::get_key_policy::{GetKeyPolicyRequest, GetKeyPolicyResponse};
+pub use operations::grant_page::{GrantListEntry, ListGrantsResponse};
 pub use operations::key_switch::KeySwitchRequest;
 pub use operations::list_aliases::{AliasListEntry, ListAliasesRequest, ListAliasesResponse};
+pub use operations::list_grants::ListGrantsRequest;
+pub use operations::list_key_policies::{ListKeyPoliciesRequest, ListKeyPoliciesResponse};
 pub use operations::list_keys::{ListKeysRequest, ListKeysResponse};
 pub use operations::list_resource_tags::{ListResourceTagsRequest, ListResourceTagsResponse};
+pub use operations::list_retirable_grants::ListRetirableGrantsRequest;
 pub use operations::paging::Paging;
+pub use operations::put_key_policy::PutKeyPolicyRequest;
 pub use operations::re_encrypt::{ReEncryptRequest, ReEncryptResponse};
 pub use operations::replicate_key::{ReplicateKeyRequest, ReplicateKeyResponse};
+pub use operations::retire_grant::{RetireGrantRequest, RetiredGrant};
+pub use operations::revoke_grant::RevokeGrantRequest;
 pub use operations::tag_resource::TagResourceRequest;
 pub use operations::untag_resource::UntagResourceRequest;
 pub use operations::update_key_description::UpdateKeyDescriptionRequest;
+pub use principal_ref::PrincipalRef;
 pub use request::Request;
 pub use response::Response;
 
 /// An encryption context: authenticated with the ciphertext, never secret (rules page, section 11).
 pub type EncryptionContext = std::collections::BTreeMap<String, String>;
+
+/// Grant tokens of a request: at most ten. AWS documents them as no secret (rules page, section 9).
+pub type GrantTokens = Vec<String>;
 
 /// The tags of a key: at most fifty, keys unique (rules page, section 13).
 pub type Tags = std::collections::BTreeMap<String, String>;

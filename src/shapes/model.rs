@@ -4,8 +4,8 @@
 //! with a value that is not here as invalid. `model_tests` compares all of this with the model.
 
 use claviger_types::limits::{
-    ALIAS_NAME_BYTES_MAX, DESCRIPTION_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX,
-    TAG_VALUE_CHARS_MAX,
+    ALIAS_NAME_BYTES_MAX, DESCRIPTION_CHARS_MAX, GRANT_NAME_CHARS_MAX, GRANT_TOKEN_CHARS_MAX, KEY_REF_BYTES_MAX, MARKER_CHARS_MAX,
+    PRINCIPAL_ID_CHARS_MAX, REGION_BYTES_MAX, TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX,
 };
 
 use crate::constraint::TextShape;
@@ -15,8 +15,10 @@ pub(crate) const DESCRIPTION: TextShape = TextShape::length(0, DESCRIPTION_CHARS
 pub(crate) const TAG_KEY: TextShape = TextShape::length(1, TAG_KEY_CHARS_MAX);
 pub(crate) const TAG_VALUE: TextShape = TextShape::length(0, TAG_VALUE_CHARS_MAX);
 pub(crate) const CUSTOM_KEY_STORE_ID: TextShape = TextShape::length(1, 64);
-pub(crate) const GRANT_TOKEN: TextShape = TextShape::length(1, 8192);
-pub(crate) const GRANT_TOKENS_MAX: usize = 10;
+pub(crate) const GRANT_TOKEN: TextShape = TextShape::length(1, GRANT_TOKEN_CHARS_MAX);
+pub(crate) const GRANT_ID: TextShape = TextShape::length(1, 128);
+/// The model sets no limit; a list in which no operation occurs twice has no more.
+pub(crate) const GRANT_OPERATIONS_MAX: usize = GRANT_OPERATIONS.len();
 /// The model sets no limit; it has one value for the items.
 pub(crate) const DRY_RUN_MODIFIERS_MAX: usize = 10;
 /// The greatest Limit of any operation that lists; most have a smaller one of their own, which the model's text alone says.
@@ -25,6 +27,14 @@ pub(crate) const ATTESTATION_DOCUMENT_BYTES_MAX: usize = 262_144;
 
 pub(crate) const POLICY: TextShape = TextShape::pattern(1, 131_072, r"[\u0009\u000A\u000D\u0020-\u00FF]+", |text| {
     !text.is_empty() && text.chars().all(|c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{ff}'))
+});
+pub(crate) const POLICY_NAME: TextShape =
+    TextShape::pattern(1, 128, r"[\w]+", |text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'));
+pub(crate) const PRINCIPAL_ID: TextShape = TextShape::pattern(1, PRINCIPAL_ID_CHARS_MAX, r"^[\w+=,.@:/-]+$", |text| {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_+=,.@:/-".contains(&b))
+});
+pub(crate) const GRANT_NAME: TextShape = TextShape::pattern(1, GRANT_NAME_CHARS_MAX, "^[a-zA-Z0-9:/_-]+$", |text| {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'_' | b'-'))
 });
 pub(crate) const XKS_KEY_ID: TextShape = TextShape::pattern(1, 128, "^[a-zA-Z0-9-_.]+$", |text| {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -77,6 +87,27 @@ pub(crate) const ENCRYPTION_ALGORITHM: TextShape =
 pub(crate) const DATA_KEY_SPEC: TextShape = TextShape::one_of(&["AES_256", "AES_128"]);
 pub(crate) const DRY_RUN_MODIFIER: TextShape = TextShape::one_of(&["IGNORE_CIPHERTEXT"]);
 pub(crate) const KEY_ENCRYPTION_MECHANISM: TextShape = TextShape::one_of(&["RSAES_OAEP_SHA_256"]);
+
+pub(crate) const GRANT_OPERATION: TextShape = TextShape::one_of(GRANT_OPERATIONS);
+const GRANT_OPERATIONS: &[&str] = &[
+    "Decrypt",
+    "Encrypt",
+    "GenerateDataKey",
+    "GenerateDataKeyWithoutPlaintext",
+    "ReEncryptFrom",
+    "ReEncryptTo",
+    "Sign",
+    "Verify",
+    "GetPublicKey",
+    "CreateGrant",
+    "RetireGrant",
+    "DescribeKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateMac",
+    "VerifyMac",
+    "DeriveSharedSecret",
+];
 
 /// The pattern alone; `claviger_types::Region` also knows the length.
 fn is_region(text: &str) -> bool {

@@ -7,26 +7,37 @@ use serde_json::{Map, Value, json};
 use crate::{ErrorCode, Operation, Request};
 
 const KEY: &str = "mrk-000102030405060708090a0b0c0d0e0f";
+const PRINCIPAL: &str = "arn:aws:iam::111122223333:user/alice";
 
 /// The members that do something. Any other member, set to a value that the model allows, must be refused by name.
 fn implemented(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::CreateAlias | Operation::UpdateAlias => &["AliasName", "TargetKeyId"],
-        Operation::CreateKey => &["Description", "Tags", "MultiRegion"],
-        Operation::Decrypt => &["CiphertextBlob", "EncryptionContext", "KeyId"],
+        Operation::CreateGrant => {
+            &["KeyId", "GranteePrincipal", "RetiringPrincipal", "Operations", "Constraints", "GrantTokens", "Name", "DryRun"]
+        }
+        Operation::CreateKey => &["Policy", "BypassPolicyLockoutSafetyCheck", "Description", "Tags", "MultiRegion"],
+        Operation::Decrypt => &["CiphertextBlob", "EncryptionContext", "GrantTokens", "KeyId"],
         Operation::DeleteAlias => &["AliasName"],
-        Operation::DescribeKey | Operation::DisableKey | Operation::EnableKey => &["KeyId"],
-        Operation::Encrypt => &["KeyId", "Plaintext", "EncryptionContext"],
+        Operation::DescribeKey => &["KeyId", "GrantTokens"],
+        Operation::DisableKey | Operation::EnableKey => &["KeyId"],
+        Operation::Encrypt => &["KeyId", "Plaintext", "EncryptionContext", "GrantTokens"],
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => {
-            &["KeyId", "EncryptionContext", "NumberOfBytes", "KeySpec"]
+            &["KeyId", "EncryptionContext", "NumberOfBytes", "KeySpec", "GrantTokens"]
         }
         Operation::GenerateRandom => &["NumberOfBytes"],
-        Operation::ListAliases | Operation::ListResourceTags => &["KeyId", "Limit", "Marker"],
+        Operation::GetKeyPolicy => &["KeyId", "PolicyName"],
+        Operation::ListAliases | Operation::ListKeyPolicies | Operation::ListResourceTags => &["KeyId", "Limit", "Marker"],
+        Operation::ListGrants => &["Limit", "Marker", "KeyId", "GrantId", "GranteePrincipal"],
         Operation::ListKeys => &["Limit", "Marker"],
+        Operation::ListRetirableGrants => &["Limit", "Marker", "RetiringPrincipal"],
+        Operation::PutKeyPolicy => &["KeyId", "PolicyName", "Policy", "BypassPolicyLockoutSafetyCheck"],
         Operation::ReEncrypt => {
-            &["CiphertextBlob", "SourceEncryptionContext", "SourceKeyId", "DestinationKeyId", "DestinationEncryptionContext"]
+            &["CiphertextBlob", "SourceEncryptionContext", "SourceKeyId", "DestinationKeyId", "DestinationEncryptionContext", "GrantTokens"]
         }
-        Operation::ReplicateKey => &["KeyId", "ReplicaRegion", "Description", "Tags"],
+        Operation::ReplicateKey => &["KeyId", "ReplicaRegion", "Policy", "BypassPolicyLockoutSafetyCheck", "Description", "Tags"],
+        Operation::RetireGrant => &["GrantToken", "KeyId", "GrantId", "DryRun"],
+        Operation::RevokeGrant => &["KeyId", "GrantId", "DryRun"],
         Operation::TagResource => &["KeyId", "Tags"],
         Operation::UntagResource => &["KeyId", "TagKeys"],
         Operation::UpdateKeyDescription => &["KeyId", "Description"],
@@ -34,18 +45,29 @@ fn implemented(operation: Operation) -> &'static [&'static str] {
 }
 
 /// The smallest body that is accepted.
-fn accepted(operation: Operation) -> Map<String, Value> {
+pub(crate) fn accepted(operation: Operation) -> Map<String, Value> {
     let body = match operation {
         Operation::CreateAlias | Operation::UpdateAlias => json!({"AliasName": "alias/a", "TargetKeyId": KEY}),
+        Operation::CreateGrant => json!({"KeyId": KEY, "GranteePrincipal": PRINCIPAL, "Operations": ["Decrypt"]}),
         Operation::CreateKey | Operation::ListAliases | Operation::ListKeys => json!({}),
         Operation::Decrypt => json!({"CiphertextBlob": "AQ=="}),
         Operation::DeleteAlias => json!({"AliasName": "alias/a"}),
-        Operation::DescribeKey | Operation::DisableKey | Operation::EnableKey | Operation::ListResourceTags => json!({"KeyId": KEY}),
+        Operation::DescribeKey
+        | Operation::DisableKey
+        | Operation::EnableKey
+        | Operation::GetKeyPolicy
+        | Operation::ListGrants
+        | Operation::ListKeyPolicies
+        | Operation::ListResourceTags => json!({"KeyId": KEY}),
         Operation::Encrypt => json!({"KeyId": KEY, "Plaintext": "AQ=="}),
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => json!({"KeyId": KEY, "NumberOfBytes": 32}),
         Operation::GenerateRandom => json!({"NumberOfBytes": 32}),
+        Operation::ListRetirableGrants => json!({"RetiringPrincipal": PRINCIPAL}),
+        Operation::PutKeyPolicy => json!({"KeyId": KEY, "Policy": "{}"}),
         Operation::ReEncrypt => json!({"CiphertextBlob": "AQ==", "DestinationKeyId": KEY}),
         Operation::ReplicateKey => json!({"KeyId": KEY, "ReplicaRegion": "dc-north-2"}),
+        Operation::RetireGrant => json!({"GrantToken": "a"}),
+        Operation::RevokeGrant => json!({"KeyId": KEY, "GrantId": "0f".repeat(32)}),
         Operation::TagResource => json!({"KeyId": KEY, "Tags": []}),
         Operation::UntagResource => json!({"KeyId": KEY, "TagKeys": []}),
         Operation::UpdateKeyDescription => json!({"KeyId": KEY, "Description": ""}),
@@ -65,8 +87,10 @@ fn parse(operation: Operation, body: &Map<String, Value>) -> Result<(), (ErrorCo
 /// A body that is accepted but for `member`.
 fn with(operation: Operation, member: &str, value: Value) -> Map<String, Value> {
     let mut body = accepted(operation);
-    if member == "KeySpec" {
-        body.remove("NumberOfBytes");
+    match (operation, member) {
+        (_, "KeySpec") => drop(body.remove("NumberOfBytes")),
+        (Operation::RetireGrant, "KeyId" | "GrantId") => body = accepted(Operation::RevokeGrant),
+        _ => {}
     }
     body.insert(member.to_owned(), value);
     body
@@ -80,12 +104,17 @@ fn sample(model: &Value, name: &str) -> Value {
         "string" if name == "KeyIdType" => json!(KEY),
         "string" if name == "RegionType" => json!("eu-west-1"),
         "string" if name == "AliasNameType" => json!("alias/b"),
+        "string" if name == "GrantIdType" => json!("0f".repeat(32)),
+        "string" if name == "PolicyNameType" => json!("default"),
+        "string" if name == "PrincipalIdType" => json!(PRINCIPAL),
         "string" => json!("a"),
         "integer" => shape["min"].clone(),
         "boolean" => json!(true),
         "blob" => json!("AQ=="),
         "list" => json!([sample(model, shape["member"]["shape"].as_str().unwrap())]),
         "map" => json!({"k": "v"}),
+        // It may have one of its members only.
+        "structure" if name == "GrantConstraints" => json!({"EncryptionContextSubset": {"k": "v"}}),
         "structure" => Value::Object(members(shape).map(|(member, of)| (member.clone(), sample(model, of))).collect()),
         other => panic!("no sample of {other}"),
     }

@@ -31,6 +31,8 @@ macro_rules! operations {
 operations! {
     /// Gives a key a name.
     CreateAlias,
+    /// Lets a principal use a key.
+    CreateGrant,
     /// Makes a key.
     CreateKey,
     /// Opens a ciphertext.
@@ -51,16 +53,30 @@ operations! {
     GenerateDataKeyWithoutPlaintext,
     /// Returns random bytes.
     GenerateRandom,
+    /// Shows a key's policy.
+    GetKeyPolicy,
     /// Lists the aliases of an account or of a key.
     ListAliases,
+    /// Lists the grants of a key.
+    ListGrants,
+    /// Lists the names of a key's policies: there is one.
+    ListKeyPolicies,
     /// Lists the keys of an account.
     ListKeys,
     /// Lists the tags of a key.
     ListResourceTags,
+    /// Lists the grants that a principal may retire.
+    ListRetirableGrants,
+    /// Gives a key another policy.
+    PutKeyPolicy,
     /// Decrypts and encrypts again, inside.
     ReEncrypt,
     /// Makes a replica of a multi-region key in another region.
     ReplicateKey,
+    /// Ends a grant, by who it serves.
+    RetireGrant,
+    /// Ends a grant, by who looks after the key.
+    RevokeGrant,
     /// Gives a key tags, or tags new values.
     TagResource,
     /// Takes tags from a key.
@@ -77,11 +93,15 @@ impl Operation {
         matches!(
             self,
             Self::CreateAlias
+                | Self::CreateGrant
                 | Self::CreateKey
                 | Self::DeleteAlias
                 | Self::DisableKey
                 | Self::EnableKey
+                | Self::PutKeyPolicy
                 | Self::ReplicateKey
+                | Self::RetireGrant
+                | Self::RevokeGrant
                 | Self::TagResource
                 | Self::UntagResource
                 | Self::UpdateAlias

@@ -4,15 +4,18 @@ use std::fmt;
 
 use crate::decode::without_base64_escapes;
 use crate::{
-    AliasTargetRequest, ApiError, CreateKeyRequest, DataKeyRequest, DecryptRequest, DeleteAliasRequest, DescribeKeyRequest, EncryptRequest,
-    GenerateRandomRequest, KeySwitchRequest, ListAliasesRequest, ListKeysRequest, ListResourceTagsRequest, Operation, ReEncryptRequest,
-    ReplicateKeyRequest, TagResourceRequest, UntagResourceRequest, UpdateKeyDescriptionRequest,
+    AliasTargetRequest, ApiError, CreateGrantRequest, CreateKeyRequest, DataKeyRequest, DecryptRequest, DeleteAliasRequest,
+    DescribeKeyRequest, EncryptRequest, GenerateRandomRequest, GetKeyPolicyRequest, KeySwitchRequest, ListAliasesRequest,
+    ListGrantsRequest, ListKeyPoliciesRequest, ListKeysRequest, ListResourceTagsRequest, ListRetirableGrantsRequest, Operation,
+    PutKeyPolicyRequest, ReEncryptRequest, ReplicateKeyRequest, RetireGrantRequest, RevokeGrantRequest, TagResourceRequest,
+    UntagResourceRequest, UpdateKeyDescriptionRequest,
 };
 
 /// A request that satisfies the model and asks for nothing that is not implemented. `Debug` shows the operation only.
 #[expect(missing_docs, reason = "each variant is the operation of its name")]
 pub enum Request {
     CreateAlias(AliasTargetRequest),
+    CreateGrant(CreateGrantRequest),
     CreateKey(CreateKeyRequest),
     Decrypt(DecryptRequest),
     DeleteAlias(DeleteAliasRequest),
@@ -23,11 +26,18 @@ pub enum Request {
     GenerateDataKey(DataKeyRequest),
     GenerateDataKeyWithoutPlaintext(DataKeyRequest),
     GenerateRandom(GenerateRandomRequest),
+    GetKeyPolicy(GetKeyPolicyRequest),
     ListAliases(ListAliasesRequest),
+    ListGrants(ListGrantsRequest),
+    ListKeyPolicies(ListKeyPoliciesRequest),
     ListKeys(ListKeysRequest),
     ListResourceTags(ListResourceTagsRequest),
+    ListRetirableGrants(ListRetirableGrantsRequest),
+    PutKeyPolicy(PutKeyPolicyRequest),
     ReEncrypt(ReEncryptRequest),
     ReplicateKey(ReplicateKeyRequest),
+    RetireGrant(RetireGrantRequest),
+    RevokeGrant(RevokeGrantRequest),
     TagResource(TagResourceRequest),
     UntagResource(UntagResourceRequest),
     UpdateAlias(AliasTargetRequest),
@@ -38,13 +48,14 @@ impl Request {
     /// Decodes and checks the body of `operation`. The body stays the caller's, to zeroize.
     ///
     /// # Errors
-    /// SerializationException, ValidationException, TagException, UnsupportedOperationException, and for a KeyId that is
-    /// none NotFoundException or InvalidArnException.
+    /// SerializationException, ValidationException, TagException, UnsupportedOperationException, and for a KeyId, a grant id
+    /// or a principal that is none NotFoundException, InvalidGrantIdException or InvalidArnException.
     pub fn parse(operation: Operation, body: &[u8]) -> Result<Self, ApiError> {
         let unescaped = if operation.request_is_secret() { without_base64_escapes(body) } else { None };
         let body = unescaped.as_ref().map_or(body, |bytes| bytes.as_slice());
         Ok(match operation {
             Operation::CreateAlias => Self::CreateAlias(AliasTargetRequest::parse_new(body)?),
+            Operation::CreateGrant => Self::CreateGrant(CreateGrantRequest::parse(body)?),
             Operation::CreateKey => Self::CreateKey(CreateKeyRequest::parse(body)?),
             Operation::Decrypt => Self::Decrypt(DecryptRequest::parse(body)?),
             Operation::DeleteAlias => Self::DeleteAlias(DeleteAliasRequest::parse(body)?),
@@ -55,11 +66,18 @@ impl Request {
             Operation::GenerateDataKey => Self::GenerateDataKey(DataKeyRequest::parse(body)?),
             Operation::GenerateDataKeyWithoutPlaintext => Self::GenerateDataKeyWithoutPlaintext(DataKeyRequest::parse(body)?),
             Operation::GenerateRandom => Self::GenerateRandom(GenerateRandomRequest::parse(body)?),
+            Operation::GetKeyPolicy => Self::GetKeyPolicy(GetKeyPolicyRequest::parse(body)?),
             Operation::ListAliases => Self::ListAliases(ListAliasesRequest::parse(body)?),
+            Operation::ListGrants => Self::ListGrants(ListGrantsRequest::parse(body)?),
+            Operation::ListKeyPolicies => Self::ListKeyPolicies(ListKeyPoliciesRequest::parse(body)?),
             Operation::ListKeys => Self::ListKeys(ListKeysRequest::parse(body)?),
             Operation::ListResourceTags => Self::ListResourceTags(ListResourceTagsRequest::parse(body)?),
+            Operation::ListRetirableGrants => Self::ListRetirableGrants(ListRetirableGrantsRequest::parse(body)?),
+            Operation::PutKeyPolicy => Self::PutKeyPolicy(PutKeyPolicyRequest::parse(body)?),
             Operation::ReEncrypt => Self::ReEncrypt(ReEncryptRequest::parse(body)?),
             Operation::ReplicateKey => Self::ReplicateKey(ReplicateKeyRequest::parse(body)?),
+            Operation::RetireGrant => Self::RetireGrant(RetireGrantRequest::parse(body)?),
+            Operation::RevokeGrant => Self::RevokeGrant(RevokeGrantRequest::parse(body)?),
             Operation::TagResource => Self::TagResource(TagResourceRequest::parse(body)?),
             Operation::UntagResource => Self::UntagResource(UntagResourceRequest::parse(body)?),
             Operation::UpdateAlias => Self::UpdateAlias(AliasTargetRequest::parse(body)?),
@@ -71,6 +89,7 @@ impl Request {
     pub const fn operation(&self) -> Operation {
         match self {
             Self::CreateAlias(_) => Operation::CreateAlias,
+            Self::CreateGrant(_) => Operation::CreateGrant,
             Self::CreateKey(_) => Operation::CreateKey,
             Self::Decrypt(_) => Operation::Decrypt,
             Self::DeleteAlias(_) => Operation::DeleteAlias,
@@ -81,11 +100,18 @@ impl Request {
             Self::GenerateDataKey(_) => Operation::GenerateDataKey,
             Self::GenerateDataKeyWithoutPlaintext(_) => Operation::GenerateDataKeyWithoutPlaintext,
             Self::GenerateRandom(_) => Operation::GenerateRandom,
+            Self::GetKeyPolicy(_) => Operation::GetKeyPolicy,
             Self::ListAliases(_) => Operation::ListAliases,
+            Self::ListGrants(_) => Operation::ListGrants,
+            Self::ListKeyPolicies(_) => Operation::ListKeyPolicies,
             Self::ListKeys(_) => Operation::ListKeys,
             Self::ListResourceTags(_) => Operation::ListResourceTags,
+            Self::ListRetirableGrants(_) => Operation::ListRetirableGrants,
+            Self::PutKeyPolicy(_) => Operation::PutKeyPolicy,
             Self::ReEncrypt(_) => Operation::ReEncrypt,
             Self::ReplicateKey(_) => Operation::ReplicateKey,
+            Self::RetireGrant(_) => Operation::RetireGrant,
+            Self::RevokeGrant(_) => Operation::RevokeGrant,
             Self::TagResource(_) => Operation::TagResource,
             Self::UntagResource(_) => Operation::UntagResource,
             Self::UpdateAlias(_) => Operation::UpdateAlias,

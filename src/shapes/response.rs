@@ -6,15 +6,16 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    ApiError, CreateKeyResponse, DecryptResponse, DescribeKeyResponse, EncryptResponse, GenerateDataKeyResponse,
-    GenerateDataKeyWithoutPlaintextResponse, GenerateRandomResponse, ListAliasesResponse, ListKeysResponse, ListResourceTagsResponse,
-    Operation, ReEncryptResponse, ReplicateKeyResponse,
+    ApiError, CreateGrantResponse, CreateKeyResponse, DecryptResponse, DescribeKeyResponse, EncryptResponse, GenerateDataKeyResponse,
+    GenerateDataKeyWithoutPlaintextResponse, GenerateRandomResponse, GetKeyPolicyResponse, ListAliasesResponse, ListGrantsResponse,
+    ListKeyPoliciesResponse, ListKeysResponse, ListResourceTagsResponse, Operation, ReEncryptResponse, ReplicateKeyResponse,
 };
 
 /// A successful answer. `Debug` shows the operation only.
 #[expect(missing_docs, reason = "each variant is the operation of its name")]
 pub enum Response {
     CreateAlias,
+    CreateGrant(CreateGrantResponse),
     CreateKey(CreateKeyResponse),
     Decrypt(DecryptResponse),
     DeleteAlias,
@@ -25,11 +26,18 @@ pub enum Response {
     GenerateDataKey(GenerateDataKeyResponse),
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintextResponse),
     GenerateRandom(GenerateRandomResponse),
+    GetKeyPolicy(GetKeyPolicyResponse),
     ListAliases(ListAliasesResponse),
+    ListGrants(ListGrantsResponse),
+    ListKeyPolicies(ListKeyPoliciesResponse),
     ListKeys(ListKeysResponse),
     ListResourceTags(ListResourceTagsResponse),
+    ListRetirableGrants(ListGrantsResponse),
+    PutKeyPolicy,
     ReEncrypt(ReEncryptResponse),
     ReplicateKey(ReplicateKeyResponse),
+    RetireGrant,
+    RevokeGrant,
     TagResource,
     UntagResource,
     UpdateAlias,
@@ -40,6 +48,8 @@ pub enum Response {
 const FIXED_BYTES: usize = 1024;
 /// An entry of an operation that lists.
 const LIST_ENTRY_BYTES: usize = 256;
+/// A grant: as much again for its principals, operations and constraint.
+const GRANT_ENTRY_BYTES: usize = 1024;
 
 impl Response {
     /// The body: JSON, or nothing for operations without an output shape. Memory is reserved once, so that no half-written
@@ -50,6 +60,7 @@ impl Response {
     pub fn to_body(&self) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let mut body = Zeroizing::new(Vec::with_capacity(self.bytes_hint()));
         match self {
+            Self::CreateGrant(response) => write(&mut body, response),
             Self::CreateKey(response) => write(&mut body, response),
             Self::Decrypt(response) => write(&mut body, response),
             Self::DescribeKey(response) => write(&mut body, response),
@@ -57,6 +68,9 @@ impl Response {
             | Self::DeleteAlias
             | Self::DisableKey
             | Self::EnableKey
+            | Self::PutKeyPolicy
+            | Self::RetireGrant
+            | Self::RevokeGrant
             | Self::TagResource
             | Self::UntagResource
             | Self::UpdateAlias
@@ -65,7 +79,10 @@ impl Response {
             Self::GenerateDataKey(response) => write(&mut body, response),
             Self::GenerateDataKeyWithoutPlaintext(response) => write(&mut body, response),
             Self::GenerateRandom(response) => write(&mut body, response),
+            Self::GetKeyPolicy(response) => write(&mut body, response),
             Self::ListAliases(response) => write(&mut body, response),
+            Self::ListGrants(response) | Self::ListRetirableGrants(response) => write(&mut body, response),
+            Self::ListKeyPolicies(response) => write(&mut body, response),
             Self::ListKeys(response) => write(&mut body, response),
             Self::ListResourceTags(response) => write(&mut body, response),
             Self::ReEncrypt(response) => write(&mut body, response),
@@ -83,6 +100,7 @@ impl Response {
     pub const fn operation(&self) -> Operation {
         match self {
             Self::CreateAlias => Operation::CreateAlias,
+            Self::CreateGrant(_) => Operation::CreateGrant,
             Self::CreateKey(_) => Operation::CreateKey,
             Self::Decrypt(_) => Operation::Decrypt,
             Self::DeleteAlias => Operation::DeleteAlias,
@@ -93,11 +111,18 @@ impl Response {
             Self::GenerateDataKey(_) => Operation::GenerateDataKey,
             Self::GenerateDataKeyWithoutPlaintext(_) => Operation::GenerateDataKeyWithoutPlaintext,
             Self::GenerateRandom(_) => Operation::GenerateRandom,
+            Self::GetKeyPolicy(_) => Operation::GetKeyPolicy,
             Self::ListAliases(_) => Operation::ListAliases,
+            Self::ListGrants(_) => Operation::ListGrants,
+            Self::ListKeyPolicies(_) => Operation::ListKeyPolicies,
             Self::ListKeys(_) => Operation::ListKeys,
             Self::ListResourceTags(_) => Operation::ListResourceTags,
+            Self::ListRetirableGrants(_) => Operation::ListRetirableGrants,
+            Self::PutKeyPolicy => Operation::PutKeyPolicy,
             Self::ReEncrypt(_) => Operation::ReEncrypt,
             Self::ReplicateKey(_) => Operation::ReplicateKey,
+            Self::RetireGrant => Operation::RetireGrant,
+            Self::RevokeGrant => Operation::RevokeGrant,
             Self::TagResource => Operation::TagResource,
             Self::UntagResource => Operation::UntagResource,
             Self::UpdateAlias => Operation::UpdateAlias,
@@ -113,20 +138,28 @@ impl Response {
             | Self::DeleteAlias
             | Self::DisableKey
             | Self::EnableKey
+            | Self::PutKeyPolicy
+            | Self::RetireGrant
+            | Self::RevokeGrant
             | Self::TagResource
             | Self::UntagResource
             | Self::UpdateAlias
             | Self::UpdateKeyDescription => 0,
-            Self::CreateKey(_) | Self::DescribeKey(_) | Self::ReplicateKey(_) => 2 * FIXED_BYTES,
+            Self::CreateGrant(response) => FIXED_BYTES + response.grant_token.len(),
+            Self::CreateKey(_) | Self::DescribeKey(_) => 2 * FIXED_BYTES,
             Self::Decrypt(response) => FIXED_BYTES + base64(&response.plaintext),
             Self::Encrypt(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
             Self::GenerateDataKey(response) => FIXED_BYTES + base64(&response.plaintext) + base64(&response.ciphertext_blob),
             Self::GenerateDataKeyWithoutPlaintext(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
             Self::GenerateRandom(response) => FIXED_BYTES + base64(&response.plaintext),
+            Self::GetKeyPolicy(response) => FIXED_BYTES + response.policy.len(),
             Self::ListAliases(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.aliases.len(),
+            Self::ListGrants(response) | Self::ListRetirableGrants(response) => FIXED_BYTES + GRANT_ENTRY_BYTES * response.grants.len(),
+            Self::ListKeyPolicies(_) => FIXED_BYTES,
             Self::ListKeys(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.keys.len(),
             Self::ListResourceTags(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.tags.len(),
             Self::ReEncrypt(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
+            Self::ReplicateKey(response) => 2 * FIXED_BYTES + response.replica_policy.len(),
         }
     }
 }
@@ -164,6 +197,9 @@ mod tests {
             Response::DeleteAlias,
             Response::DisableKey,
             Response::EnableKey,
+            Response::PutKeyPolicy,
+            Response::RetireGrant,
+            Response::RevokeGrant,
             Response::TagResource,
             Response::UntagResource,
             Response::UpdateAlias,

@@ -83,6 +83,8 @@ pub const GRANT_TOKENS_MAX: usize = 10;
 pub const GRANT_TOKEN_CHARS_MAX: usize = 8192;
 /// AWS PrincipalIdType: 1 to 256 characters.
 pub const PRINCIPAL_ID_CHARS_MAX: usize = 256;
+/// AWS LimitType of ListKeyPolicies: 1 to 1000, default 100.
+pub const LIST_KEY_POLICIES_LIMIT_MAX: usize = 1000;
 /// AWS LimitType of ListGrants and ListRetirableGrants: 1 to 100, default 50.
 pub const LIST_GRANTS_LIMIT_MAX: usize = 100;
 /// Managed policies attached to one user, group or role (AWS quota, its highest).

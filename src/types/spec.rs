@@ -11,6 +11,9 @@ macro_rules! aws_enum {
         pub enum $name { $($(#[$vdoc])* $variant),+ }
 
         impl $name {
+            /// All of them, in the order of the variants.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// AWS's name for it.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::constraint::Checks;
 use crate::decode::{Text, from_json};
-use crate::unsupported::{only, refuse, refuse_true};
+use crate::unsupported::{only, refuse};
 use crate::{ApiError, KeyMetadata, Tags, model, tags};
 
 /// What to make.
@@ -23,6 +23,10 @@ pub struct CreateKeyRequest {
     pub multi_region: bool,
     /// Its tags.
     pub tags: Tags,
+    /// The text of the key policy, still to be parsed; `None` for the default policy.
+    pub policy: Option<String>,
+    /// Whether the policy may lock the caller out of changing it.
+    pub bypass_policy_lockout_safety_check: bool,
 }
 
 /// What was made.
@@ -77,13 +81,11 @@ impl CreateKeyRequest {
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
             ));
         }
-        refuse("Policy", wire.policy.as_ref())?;
         only("KeyUsage", wire.key_usage.as_ref(), KeyUsage::EncryptDecrypt.as_str())?;
         only("CustomerMasterKeySpec", wire.customer_master_key_spec.as_ref(), KeySpec::SymmetricDefault.as_str())?;
         only("KeySpec", wire.key_spec.as_ref(), KeySpec::SymmetricDefault.as_str())?;
         only("Origin", wire.origin.as_ref(), Origin::AwsKms.as_str())?;
         refuse("CustomKeyStoreId", wire.custom_key_store_id.as_ref())?;
-        refuse_true("BypassPolicyLockoutSafetyCheck", wire.bypass_policy_lockout_safety_check)?;
         refuse("XksKeyId", wire.xks_key_id.as_ref())?;
         Ok(Self {
             description: wire.description.map(|text| text.0.into_owned()).unwrap_or_default(),
@@ -92,6 +94,8 @@ impl CreateKeyRequest {
             origin: Origin::AwsKms,
             multi_region: wire.multi_region.unwrap_or(false),
             tags: tags::parse(wire.tags)?,
+            policy: wire.policy.map(|text| text.0.into_owned()),
+            bypass_policy_lockout_safety_check: wire.bypass_policy_lockout_safety_check.unwrap_or(false),
         })
     }
 }
@@ -114,6 +118,9 @@ mod tests {
     fn defaults_and_everything_that_is_implemented() {
         let request = parse(&json!({})).unwrap();
         assert!(request.description.is_empty() && request.tags.is_empty() && !request.multi_region);
+        assert!(request.policy.is_none() && !request.bypass_policy_lockout_safety_check);
+        let request = parse(&json!({"Policy": "{}", "BypassPolicyLockoutSafetyCheck": true})).unwrap();
+        assert_eq!((request.policy.as_deref(), request.bypass_policy_lockout_safety_check), (Some("{}"), true));
         let request = parse(&json!({
             "Description": "d", "KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": "SYMMETRIC_DEFAULT", "Origin": "AWS_KMS", "MultiRegion": true,
             "BypassPolicyLockoutSafetyCheck": false, "Tags": [{"TagKey": "k", "TagValue": ""}], "Policy": null, "Unknown": 1,

@@ -5,12 +5,12 @@ use claviger_types::{KeyArn, KeyRef, MaterialId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{GrantTokensWire, encryption_context};
+use super::{GrantTokensWire, encryption_context, grant_tokens};
 use crate::constraint::{Checks, present};
 use crate::decode::{Context, Object, Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::{RecipientWire, check_recipient, refuse, refuse_items, refuse_true};
-use crate::{ApiError, EncryptionContext, encode, model};
+use crate::unsupported::{RecipientWire, check_recipient, refuse, refuse_true};
+use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
 
 /// What to make.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct DataKeyRequest {
     pub encryption_context: EncryptionContext,
     /// Length of the data key, 1 to 1024 bytes: 16 or 32 when the request named a spec.
     pub number_of_bytes: usize,
+    /// Tokens of grants that may not be known here yet.
+    pub grant_tokens: GrantTokens,
 }
 
 /// A data key, in plaintext and encrypted. No `Debug`.
@@ -92,10 +94,9 @@ impl DataKeyRequest {
         };
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Cryptographic)?;
-        refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;
         refuse("Recipient", wire.recipient.as_ref())?;
         refuse_true("DryRun", wire.dry_run)?;
-        Ok(Self { key, encryption_context, number_of_bytes })
+        Ok(Self { key, encryption_context, number_of_bytes, grant_tokens: grant_tokens(wire.grant_tokens)? })
     }
 }
 

@@ -5,12 +5,12 @@ use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef, MaterialId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{DryRunModifiersWire, GrantTokensWire, encryption_context};
+use super::{DryRunModifiersWire, GrantTokensWire, encryption_context, grant_tokens};
 use crate::constraint::{Checks, present};
 use crate::decode::{Blob, Context, Object, Text, from_json};
 use crate::key_ref::{self, Forms};
 use crate::unsupported::{RecipientWire, check_recipient, only, refuse, refuse_items, refuse_true};
-use crate::{ApiError, EncryptionContext, encode, model};
+use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
 
 /// What to decrypt.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub struct DecryptRequest {
     pub key: Option<KeyRef>,
     /// The algorithm.
     pub encryption_algorithm: EncryptionAlgorithm,
+    /// Tokens of grants that may not be known here yet.
+    pub grant_tokens: GrantTokens,
 }
 
 /// The plaintext. No `Debug`.
@@ -76,7 +78,6 @@ impl DecryptRequest {
         checks.finish()?;
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = wire.key_id.map(|text| key_ref::parse(&text, Forms::Cryptographic)).transpose()?;
-        refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;
         only("EncryptionAlgorithm", wire.encryption_algorithm.as_ref(), EncryptionAlgorithm::SymmetricDefault.as_str())?;
         refuse("Recipient", wire.recipient.as_ref())?;
         refuse_true("DryRun", wire.dry_run)?;
@@ -86,6 +87,7 @@ impl DecryptRequest {
             encryption_context,
             key,
             encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+            grant_tokens: grant_tokens(wire.grant_tokens)?,
         })
     }
 }

@@ -3,18 +3,19 @@
 use claviger_types::KeyRef;
 use serde::{Deserialize, Serialize};
 
-use super::GrantTokensWire;
+use super::{GrantTokensWire, grant_tokens};
 use crate::constraint::{Checks, present};
 use crate::decode::{Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::refuse_items;
-use crate::{ApiError, KeyMetadata, model};
+use crate::{ApiError, GrantTokens, KeyMetadata, model};
 
 /// Which key to show.
 #[derive(Debug)]
 pub struct DescribeKeyRequest {
     /// The key.
     pub key: KeyRef,
+    /// Tokens of grants that may not be known here yet.
+    pub grant_tokens: GrantTokens,
 }
 
 /// The key.
@@ -43,7 +44,6 @@ impl DescribeKeyRequest {
         checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
         checks.finish()?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Describe)?;
-        refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;
-        Ok(Self { key })
+        Ok(Self { key, grant_tokens: grant_tokens(wire.grant_tokens)? })
     }
 }

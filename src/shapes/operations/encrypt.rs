@@ -5,12 +5,12 @@ use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{GrantTokensWire, encryption_context};
+use super::{GrantTokensWire, encryption_context, grant_tokens};
 use crate::constraint::{Checks, present};
 use crate::decode::{Blob, Context, Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::{only, refuse_items, refuse_true};
-use crate::{ApiError, EncryptionContext, encode, model};
+use crate::unsupported::{only, refuse_true};
+use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
 
 /// What to encrypt. No `Debug`: it holds plaintext.
 pub struct EncryptRequest {
@@ -22,6 +22,8 @@ pub struct EncryptRequest {
     pub encryption_context: EncryptionContext,
     /// The algorithm.
     pub encryption_algorithm: EncryptionAlgorithm,
+    /// Tokens of grants that may not be known here yet.
+    pub grant_tokens: GrantTokens,
 }
 
 /// The ciphertext.
@@ -66,7 +68,6 @@ impl EncryptRequest {
         checks.finish()?;
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Cryptographic)?;
-        refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;
         only("EncryptionAlgorithm", wire.encryption_algorithm.as_ref(), EncryptionAlgorithm::SymmetricDefault.as_str())?;
         refuse_true("DryRun", wire.dry_run)?;
         Ok(Self {
@@ -74,6 +75,7 @@ impl EncryptRequest {
             plaintext: present(wire.plaintext)?.0,
             encryption_context,
             encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+            grant_tokens: grant_tokens(wire.grant_tokens)?,
         })
     }
 }

@@ -4,12 +4,12 @@ use claviger_types::limits::CIPHERTEXT_BYTES_MAX;
 use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef, MaterialId};
 use serde::{Deserialize, Serialize};
 
-use super::{DryRunModifiersWire, GrantTokensWire, encryption_context};
+use super::{DryRunModifiersWire, GrantTokensWire, encryption_context, grant_tokens};
 use crate::constraint::{Checks, present};
 use crate::decode::{Blob, Context, Text, from_json};
 use crate::key_ref::{self, Forms};
 use crate::unsupported::{only, refuse_items, refuse_true};
-use crate::{ApiError, EncryptionContext, encode, model};
+use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
 
 /// What to encrypt again, and how.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct ReEncryptRequest {
     pub destination_encryption_context: EncryptionContext,
     /// The algorithm to encrypt with.
     pub destination_encryption_algorithm: EncryptionAlgorithm,
+    /// Tokens of grants that may not be known here yet.
+    pub grant_tokens: GrantTokens,
 }
 
 /// The new ciphertext.
@@ -100,7 +102,6 @@ impl ReEncryptRequest {
         let implemented = EncryptionAlgorithm::SymmetricDefault.as_str();
         only("SourceEncryptionAlgorithm", wire.source_encryption_algorithm.as_ref(), implemented)?;
         only("DestinationEncryptionAlgorithm", wire.destination_encryption_algorithm.as_ref(), implemented)?;
-        refuse_items("GrantTokens", wire.grant_tokens.as_ref())?;
         refuse_true("DryRun", wire.dry_run)?;
         refuse_items("DryRunModifiers", wire.dry_run_modifiers.as_ref())?;
         Ok(Self {
@@ -111,6 +112,7 @@ impl ReEncryptRequest {
             destination_key,
             destination_encryption_context,
             destination_encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+            grant_tokens: grant_tokens(wire.grant_tokens)?,
         })
     }
 }

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::constraint::{Checks, present};
 use crate::decode::{Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::{refuse, refuse_true};
 use crate::{ApiError, KeyMetadata, Tags, model, tags};
 
 /// What to replicate, and where to.
@@ -21,6 +20,10 @@ pub struct ReplicateKeyRequest {
     pub description: String,
     /// The replica's tags.
     pub tags: Tags,
+    /// The text of the replica's key policy, still to be parsed; `None` for the default policy.
+    pub policy: Option<String>,
+    /// Whether the policy may lock the caller out of changing it.
+    pub bypass_policy_lockout_safety_check: bool,
 }
 
 /// The replica, not usable yet.
@@ -63,14 +66,14 @@ impl ReplicateKeyRequest {
         tags::check(&mut checks, wire.tags.as_ref());
         checks.finish()?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Management)?;
-        refuse("Policy", wire.policy.as_ref())?;
-        refuse_true("BypassPolicyLockoutSafetyCheck", wire.bypass_policy_lockout_safety_check)?;
         Ok(Self {
             key,
             // The constraints above are those of the type.
             replica_region: present(wire.replica_region)?.0.parse().map_err(|_| ApiError::internal())?,
             description: wire.description.map(|text| text.0.into_owned()).unwrap_or_default(),
             tags: tags::parse(wire.tags)?,
+            policy: wire.policy.map(|text| text.0.into_owned()),
+            bypass_policy_lockout_safety_check: wire.bypass_policy_lockout_safety_check.unwrap_or(false),
         })
     }
 }
