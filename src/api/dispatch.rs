@@ -1,6 +1,9 @@
 //! `POST /`: who asks, for which operation, with which body; then the service.
 //!
-//! Order of checks (rules page, section 1): authenticate, target, content type, body, decode, queue, call.
+//! Order of checks (rules page, section 1): authenticate, target, content type, body, decode, queue, call. A form without a
+//! target is a request of STS: `sts`.
+
+mod sts;
 
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -67,6 +70,9 @@ impl<K: Kms> Edge<K> {
 
 /// Answers a request of the KMS API.
 pub(crate) async fn serve<K: Kms>(State(edge): State<Arc<Edge<K>>>, request: axum::extract::Request) -> http::Response<axum::body::Body> {
+    if sts::is_asked(request.headers()) {
+        return sts::serve(&edge, request).await;
+    }
     let started = Instant::now();
     let request_id = Uuid::new_v4();
     let (head, body) = request.into_parts();
@@ -123,10 +129,14 @@ fn target(headers: &HeaderMap) -> Result<Operation, ApiError> {
     Operation::from_name(name).ok_or_else(|| unknown(format!("The operation {name} is not known.")))
 }
 
-fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+/// The content type without its parameters; empty when there is none.
+fn content_type(headers: &HeaderMap) -> &str {
     let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let essence = given.split(';').next().unwrap_or_default().trim();
-    if essence.as_bytes().eq_ignore_ascii_case(respond::AWS_JSON.as_bytes()) {
+    given.split(';').next().unwrap_or_default().trim()
+}
+
+fn check_content_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    if content_type(headers).as_bytes().eq_ignore_ascii_case(respond::AWS_JSON.as_bytes()) {
         return Ok(());
     }
     Err(ApiError::new(ErrorCode::UnsupportedMediaType, "The content type must be application/x-amz-json-1.1."))

@@ -2,6 +2,7 @@
 //!
 //! The way of a request: `dispatch` (who asks, which operation, which content type) → [`claviger_tls::Bodies`] (size, pace and memory
 //! limits, zeroized) → [`claviger_shapes::Request::parse`] → `overload` (a bounded queue) → [`Kms::call`] → `respond`.
+//! A form on `POST /` is a request of STS and is answered in XML.
 //! A panic in a handler is an answer with status 500, never a dropped connection.
 //!
 //! Deliberately absent: TLS (the accept loop puts [`claviger_tls::Peer`] into each request's extensions), decisions about

@@ -31,6 +31,13 @@ impl Meter {
         }
     }
 
+    /// Counts one answer of STS. Such requests are rare, so that no handle is kept.
+    pub(crate) fn record_sts(error: Option<&'static str>, took: Duration) {
+        const OPERATION: &str = "GetCallerIdentity";
+        metrics::counter!("claviger_requests_total", "operation" => OPERATION, "code" => error.unwrap_or("OK")).increment(1);
+        metrics::histogram!("claviger_request_seconds", "operation" => OPERATION).record(took);
+    }
+
     /// Counts one answer.
     pub(crate) fn record(&self, operation: Option<Operation>, error: Option<ErrorCode>, took: Duration) {
         let name = operation.map_or("unknown", Operation::as_str);

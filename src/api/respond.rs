@@ -11,6 +11,7 @@ use uuid::Uuid;
 type HttpResponse = http::Response<Body>;
 
 pub(crate) const AWS_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -30,6 +31,14 @@ pub(crate) fn answer(request_id: Uuid, outcome: Result<Bytes, ApiError>) -> Http
             failure(request_id, status, error.code.as_str(), &error.message)
         }
     }
+}
+
+/// The answer to a request of STS.
+pub(crate) fn xml(request_id: Uuid, status: u16, body: String) -> HttpResponse {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = with_headers(request_id, status, body.into());
+    response.headers_mut().insert(CONTENT_TYPE, XML);
+    response
 }
 
 /// A path that is not there.

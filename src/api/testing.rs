@@ -12,9 +12,10 @@ use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
     MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
+use claviger_shapes::sts::CallerIdentity;
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
 use claviger_tls::Peer;
-use claviger_types::{EncryptionAlgorithm, Identity, KeyRef, Principal, RevocationFlag};
+use claviger_types::{EncryptionAlgorithm, Identity, KeyRef, Partition, Principal, RevocationFlag};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -72,6 +73,12 @@ impl Kms for FakeKms {
             Request::DescribeKey(_) => Err(ApiError::dependency_timeout()),
             _ => Err(ApiError::internal()),
         }
+    }
+
+    async fn caller_identity(&self, context: Context) -> Result<CallerIdentity, ApiError> {
+        let identity = CallerIdentity::of(&context.principal, &Partition::default());
+        self.seen.lock().unwrap().push((context, "GetCallerIdentity"));
+        Ok(identity)
     }
 }
 

@@ -6,7 +6,8 @@
 //! written once, straight into the bytes of the body.
 //!
 //! Deliberately absent: HTTP, authentication, lookup of keys, and any knowledge of which region this is. Shapes that hold
-//! plaintext have no `Debug` and zeroize it. `admin` is the other API: the operators' one, plain serde.
+//! plaintext have no `Debug` and zeroize it. `access` is one row per operation of what access control asks about it. `admin`
+//! is the other API: the operators' one, plain serde; `sts` is what there is of AWS STS, forms and XML.
 
 mod access;
 pub mod admin;

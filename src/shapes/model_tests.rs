@@ -328,6 +328,45 @@ fn defaults_of_what_is_not_implemented_are_accepted() {
 }
 
 #[test]
+fn grant_tokens_arrive_wherever_the_model_has_them() {
+    each_operation(|_, operation, input| {
+        if input["members"].get("GrantTokens").is_none() {
+            return;
+        }
+        let body = Value::Object(with(operation, "GrantTokens", json!(["b", "a"]))).to_string();
+        let tokens = match Request::parse(operation, body.as_bytes()).unwrap() {
+            Request::CreateGrant(request) => request.grant_tokens,
+            Request::Decrypt(request) => request.grant_tokens,
+            Request::DescribeKey(request) => request.grant_tokens,
+            Request::Encrypt(request) => request.grant_tokens,
+            Request::GenerateDataKey(request) | Request::GenerateDataKeyWithoutPlaintext(request) => request.grant_tokens,
+            Request::ReEncrypt(request) => request.grant_tokens,
+            other => panic!("{other:?} drops them"),
+        };
+        assert_eq!(tokens, ["b", "a"], "{operation}");
+    });
+}
+
+#[test]
+fn patterns_take_what_the_model_takes() {
+    let parses = |operation, member: &str, value: &str| match parse(operation, &with(operation, member, json!(value))) {
+        Err((ErrorCode::Validation, message)) => !message.contains("regular expression"),
+        _ => true,
+    };
+    for (operation, member, good, bad) in [
+        (Operation::CreateGrant, "Name", "aZ09:/_-", "a.b"),
+        (Operation::CreateGrant, "Name", "a", "a b"),
+        (Operation::CreateGrant, "GranteePrincipal", "aZ09_+=,.@:/-", "a*"),
+        (Operation::CreateGrant, "RetiringPrincipal", "a", "a\n"),
+        (Operation::GetKeyPolicy, "PolicyName", "aZ09_", "a-b"),
+        (Operation::PutKeyPolicy, "Policy", "\t\n\r ~\u{ff}", "\u{0}"),
+    ] {
+        assert!(parses(operation, member, good), "{operation} {member} {good}");
+        assert!(!parses(operation, member, bad), "{operation} {member} {bad}");
+    }
+}
+
+#[test]
 fn wrong_types_do_not_decode() {
     let candidates = [json!("a"), json!(1), json!(1.5), json!(true), json!([]), json!([1]), json!({}), json!({"k": 1})];
     each_operation(|model, operation, input| {

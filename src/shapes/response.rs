@@ -176,7 +176,7 @@ impl fmt::Debug for Response {
 
 #[cfg(test)]
 mod tests {
-    use claviger_types::{EncryptionAlgorithm, KeyArn, KeyId, MaterialId};
+    use claviger_types::{EncryptionAlgorithm, GrantId, KeyArn, KeyId, MaterialId};
     use serde_json::{Value, json};
 
     use super::*;
@@ -206,6 +206,21 @@ mod tests {
             Response::UpdateKeyDescription,
         ] {
             assert!(response.to_body().unwrap().is_empty(), "{response:?}");
+        }
+    }
+
+    #[test]
+    fn policies_and_grants_are_written() {
+        let policy = Response::GetKeyPolicy(GetKeyPolicyResponse { policy: "{}".into() });
+        assert_eq!(json_of(&policy), json!({"Policy": "{}", "PolicyName": "default"}));
+        let names = Response::ListKeyPolicies(ListKeyPoliciesResponse);
+        assert_eq!(json_of(&names), json!({"PolicyNames": ["default"], "Truncated": false}));
+        let grant =
+            Response::CreateGrant(CreateGrantResponse { grant_token: "dG9rZW4=".into(), grant_id: GrantId::from_bytes([0xfe; 32]) });
+        assert_eq!(json_of(&grant), json!({"GrantToken": "dG9rZW4=", "GrantId": "fe".repeat(32)}));
+        for list in [Response::ListGrants, Response::ListRetirableGrants] {
+            let page = list(ListGrantsResponse { grants: vec![], next_marker: Some("m".into()) });
+            assert_eq!(json_of(&page), json!({"Grants": [], "NextMarker": "m", "Truncated": true}));
         }
     }
 

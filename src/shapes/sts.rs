@@ -5,7 +5,7 @@
 
 use std::fmt::{self, Display};
 
-use claviger_types::{Partition, Principal};
+use claviger_types::{AccountId, Partition, Principal};
 
 use crate::{ApiError, ErrorCode};
 
@@ -99,19 +99,35 @@ pub fn user_id(principal: &Principal) -> String {
     }
 }
 
-/// The body of the answer to GetCallerIdentity.
-pub fn caller_identity(principal: &Principal, partition: &Partition, request_id: impl Display) -> String {
-    let arn = principal.arn(partition);
-    let user_id = user_id(principal);
-    format!(
-        "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\">\n  <GetCallerIdentityResult>\n    <Arn>{}</Arn>\n    <UserId>{}</UserId>\n    \
-         <Account>{}</Account>\n  </GetCallerIdentityResult>\n  <ResponseMetadata>\n    <RequestId>{}</RequestId>\n  \
-         </ResponseMetadata>\n</GetCallerIdentityResponse>\n",
-        Xml(arn),
-        Xml(user_id),
-        principal.account(),
-        Xml(request_id),
-    )
+/// The answer to GetCallerIdentity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallerIdentity {
+    /// The caller's ARN.
+    pub arn: String,
+    /// Its id: [`user_id`].
+    pub user_id: String,
+    /// Its account.
+    pub account: AccountId,
+}
+
+impl CallerIdentity {
+    /// Of a principal, in a deployment of that partition.
+    pub fn of(principal: &Principal, partition: &Partition) -> Self {
+        Self { arn: principal.arn(partition), user_id: user_id(principal), account: principal.account() }
+    }
+
+    /// The body of the answer.
+    pub fn to_body(&self, request_id: impl Display) -> String {
+        format!(
+            "<GetCallerIdentityResponse xmlns=\"{NAMESPACE}\">\n  <GetCallerIdentityResult>\n    <Arn>{}</Arn>\n    \
+             <UserId>{}</UserId>\n    <Account>{}</Account>\n  </GetCallerIdentityResult>\n  <ResponseMetadata>\n    \
+             <RequestId>{}</RequestId>\n  </ResponseMetadata>\n</GetCallerIdentityResponse>\n",
+            Xml(&self.arn),
+            Xml(&self.user_id),
+            self.account,
+            Xml(request_id),
+        )
+    }
 }
 
 /// An error of STS as the client sees it. Its codes are those of AWS's query protocol, which are not the API's.

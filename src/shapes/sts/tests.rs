@@ -62,7 +62,7 @@ fn what_is_no_form() {
 fn the_answer() {
     let [_, _, session] = principals();
     assert_eq!(
-        caller_identity(&session, &Partition::default(), "id"),
+        CallerIdentity::of(&session, &Partition::default()).to_body("id"),
         r#"<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <GetCallerIdentityResult>
     <Arn>arn:aws:sts::111122223333:assumed-role/app/one</Arn>
@@ -77,7 +77,7 @@ fn the_answer() {
     );
     assert_eq!(principals().map(|principal| user_id(&principal)), ["111122223333", "alice", "app:one"]);
     let hostile = Principal::User { account: "111122223333".parse().unwrap(), name: "<&>".to_owned() };
-    let body = caller_identity(&hostile, &Partition::default(), "id");
+    let body = CallerIdentity::of(&hostile, &Partition::default()).to_body("id");
     assert!(body.contains("user/&lt;&amp;&gt;</Arn>") && body.contains("<UserId>&lt;&amp;&gt;</UserId>"), "{body}");
 }
 
