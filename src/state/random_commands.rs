@@ -8,9 +8,9 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord,
-    NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys,
-    RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias,
+    AccountScope, AddPeer, AdmitKeys, Authorised, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion,
+    KeyRecord, NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord,
+    RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias,
     UpdateKeyDescription, read,
 };
 use claviger_types::{
@@ -245,7 +245,7 @@ impl Kind {
         let mut body_sha256 = [0; 32];
         body.bytes().enumerate().for_each(|(at, byte)| body_sha256[at % 32] ^= byte.rotate_left(u32::try_from(at / 32).unwrap()));
         let principal = format!("arn:aws:iam::{}:user/u", invocation % 2);
-        Once { principal, invocation_id: format!("invocation-{invocation}"), operation, body_sha256 }
+        Once { principal, invocation_id: format!("invocation-{invocation}"), operation, body_sha256, authorised: Authorised::default() }
     }
 
     fn body(&self, tables: &dyn Tables, time: Timestamp) -> CommandBody {
@@ -270,6 +270,7 @@ impl Kind {
                 origin: Origin::AwsKms,
                 description: "a key".to_owned(),
                 tags: BTreeMap::from([("t".to_owned(), "v".to_owned())]),
+                policy: None,
                 id_secret: Sealed::from_bytes(vec![*number]),
                 material: material(*number, 0),
             })),
@@ -290,6 +291,7 @@ impl Kind {
                 account: account(*owner),
                 description: "a replica".to_owned(),
                 tags: BTreeMap::new(),
+                policy: Some("a replica's".to_owned()),
                 deadline: time,
             })),
             Self::Lapse { key: number, stale } => {

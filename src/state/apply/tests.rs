@@ -14,7 +14,7 @@ use super::{apply, once};
 use crate::random_commands::{PEERS, account, add_peer, author, found, key, region, steps};
 use crate::read::{self, account_row, counter, dirty_age_row, dirty_row};
 use crate::{
-    AccountScope, AliasRecord, Applied, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, Effects, Expected, KeyRecord,
+    AccountScope, AliasRecord, Applied, Authorised, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, Effects, Expected, KeyRecord,
     MemoryTables, NodeRecord, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
@@ -300,7 +300,8 @@ proptest! {
 }
 
 fn once(operation: Operation, id: &str) -> Once {
-    Once { principal: "arn:aws:iam::1:user/u".to_owned(), invocation_id: id.to_owned(), operation, body_sha256: [1; 32] }
+    let principal = "arn:aws:iam::1:user/u".to_owned();
+    Once { principal, invocation_id: id.to_owned(), operation, body_sha256: [1; 32], authorised: Authorised::default() }
 }
 
 fn create(number: u8, id: &str) -> CommandBody {
@@ -314,6 +315,7 @@ fn create(number: u8, id: &str) -> CommandBody {
         origin: Origin::AwsKms,
         description: String::new(),
         tags: BTreeMap::new(),
+        policy: None,
         id_secret: Sealed::from_bytes(vec![1]),
         material: crate::SealedMaterial { id: MaterialId::from_bytes([number; 32]), sealed: Sealed::from_bytes(vec![2]) },
     }))
@@ -428,6 +430,7 @@ fn a_reservation_is_replaced_by_the_same_request_alone() {
             account: account(0),
             description: description.to_owned(),
             tags: BTreeMap::new(),
+            policy: None,
             deadline: Timestamp::from_millis(deadline),
         })));
         read::reservation(&machine.tables, &key(1)).unwrap().unwrap()

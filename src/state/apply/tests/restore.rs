@@ -159,6 +159,7 @@ fn what_was_said_to_peers_in_the_old_life_is_not_carried_over() {
             account: account(0),
             description: String::new(),
             tags: std::collections::BTreeMap::new(),
+            policy: None,
             deadline: Timestamp::from_millis(5),
         })))
         .outcome
