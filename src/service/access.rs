@@ -1,22 +1,69 @@
-//! Which key a request names, and whether the caller may use it.
+//! Which key a request names, and whether the caller may do with it what it asks: the one way from a name to a key.
 //!
-//! So far a principal may use the keys and aliases of its own account and no other. What belongs to another account is
-//! refused before anything of it is looked up, so the answer cannot tell whether it exists.
+//! Every decision is `claviger_policy`'s, on the documents as of after this request's gate: the key's policy and grants, and the
+//! caller's own policies. What it read is named by [`Authorised`] and [`CachedKey::expected`], which a write carries, so that
+//! `apply` refuses it if anything of that has changed. A key of another account that does not exist is refused in the same words
+//! as one that is closed to the caller.
+
+mod ask;
+mod conditions;
+mod key_grants;
+
+use std::cell::RefCell;
+use std::sync::Arc;
 
 use claviger_consensus as consensus;
+use claviger_policy::{self as policy, Action, Decision, Denial, Document, Documents, Policy};
 use claviger_shapes::{ApiError, ErrorCode};
-use claviger_state::{Expected, read};
+use claviger_state::{Authorised, read};
 use claviger_types::{AccountId, AliasArn, AliasName, AliasRow, KeyArn, KeyId, KeyRef, Partition, Region};
 
+pub(crate) use self::ask::{Ask, NewGrant, NewKey};
+use self::conditions::Conditions;
+use self::key_grants::CallersGrants;
+pub(crate) use self::key_grants::{KeptGrants, view};
 use crate::cache::AliasTarget;
+use crate::cached_key::CachedKey;
 use crate::error::Fault;
 use crate::{Context, Service};
 
 /// How often one request follows an alias that moves away under it. Each time somebody's UpdateAlias was committed.
 const FOLLOWED_MAX: usize = 8;
 
+/// What a decision is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    /// The key; `None` for actions on an alias or on nothing, which the caller's own policies decide.
+    pub(crate) key: Option<&'a CachedKey>,
+    /// The ARN of the key or alias; `*` for an action that has neither.
+    pub(crate) resource: &'a str,
+    /// Whose it is.
+    pub(crate) owner: AccountId,
+    /// The alias by which the request named the key.
+    pub(crate) alias: Option<&'a AliasName>,
+    /// In place of the key's policy: the one that it is to have.
+    pub(crate) policy: Option<&'a Policy>,
+}
+
+impl<'a> Subject<'a> {
+    pub(crate) fn key(key: &'a CachedKey) -> Self {
+        Self { key: Some(key), resource: &key.arn_text, owner: key.arn.account, alias: None, policy: None }
+    }
+
+    /// Something that has no key policy.
+    pub(crate) const fn without_key(resource: &'a str, owner: AccountId) -> Self {
+        Self { key: None, resource, owner, alias: None, policy: None }
+    }
+}
+
+/// A key that the caller may use as it asked.
+pub(crate) struct Allowed {
+    pub(crate) key: Arc<CachedKey>,
+    pub(crate) authorised: Authorised,
+}
+
 impl<R: consensus::Region> Service<R> {
-    /// What `look` makes of the key that `reference` names, once `action` on it is authorised. Call after [`Service::gate`].
+    /// What `look` makes of the key that `reference` names, once what is asked of it is allowed. Call after [`Service::gate`].
     ///
     /// An alias is looked up again after the key, and followed if it has moved. Otherwise a key could be seen as it became
     /// only after the alias had left it: refused as disabled, say, though whoever disabled it had moved the alias first.
@@ -24,17 +71,17 @@ impl<R: consensus::Region> Service<R> {
         &self,
         context: &Context,
         reference: &KeyRef,
-        action: &str,
-        look: impl Fn(&KeyArn) -> Result<T, ApiError>,
+        ask: &Ask<'_>,
+        look: impl Fn(Allowed) -> Result<T, ApiError>,
     ) -> Result<T, ApiError> {
-        let (account, name) = match self.named(context, reference, action)? {
-            Named::Key(arn) => return look(&arn),
+        let (account, name) = match self.resolve(context, reference)? {
+            Named::Key(arn) => return self.allowed_key(context, &arn, None, ask).and_then(look),
             Named::Alias(account, name) => (account, name),
         };
         let alias = AliasRow::new(account, name);
         for _ in 0..FOLLOWED_MAX {
-            let target = self.target(&alias)?.ok_or_else(|| ApiError::alias_not_found(&self.alias_arn(account, name)))?;
-            let seen = look(&self.arn(account, target.key_id));
+            let target = self.target(&alias)?.ok_or_else(|| self.no_alias(context, account, name, ask.action))?;
+            let seen = self.allowed_key(context, &self.arn(account, target.key_id), Some(name), ask).and_then(&look);
             if self.target(&alias)? == Some(target) {
                 return seen;
             }
@@ -42,9 +89,9 @@ impl<R: consensus::Region> Service<R> {
         Err(Fault::Contended(FOLLOWED_MAX).into())
     }
 
-    /// The ARN of the key that `reference` names by its id or ARN, which may not exist, once `action` on it is authorised.
-    pub(crate) fn authorised(&self, context: &Context, reference: &KeyRef, action: &str) -> Result<KeyArn, ApiError> {
-        self.named(context, reference, action)?.key()
+    /// The key that `reference` names by its id or ARN, once what is asked of it is allowed.
+    pub(crate) fn allowed(&self, context: &Context, reference: &KeyRef, ask: &Ask<'_>) -> Result<Allowed, ApiError> {
+        self.allowed_key(context, &self.resolve(context, reference)?.key()?, None, ask)
     }
 
     /// The ARN that the answer to a remembered request names. Looks nothing up and authorises nothing.
@@ -52,20 +99,128 @@ impl<R: consensus::Region> Service<R> {
         self.resolve(context, reference)?.key()
     }
 
-    /// The key that `reference` names by its id or ARN, as a command names what its authorisation read.
-    pub(crate) fn expected(&self, context: &Context, reference: &KeyRef, action: &str) -> Result<Expected, ApiError> {
-        let arn = self.authorised(context, reference, action)?;
-        Ok(Expected { key_id: arn.key_id, revision: self.record(&arn)?.revision })
-    }
-
-    /// The key that has this alias of the caller's account, in the same form.
-    pub(crate) fn holder(&self, context: &Context, name: &AliasName) -> Result<Expected, ApiError> {
+    /// The key that has this alias of the caller's account, once the action is allowed on both.
+    pub(crate) fn allowed_holder(&self, context: &Context, name: &AliasName, ask: &Ask<'_>) -> Result<Allowed, ApiError> {
         let account = context.principal.account();
         let target = self.target(&AliasRow::new(account, name))?;
         let target = target.ok_or_else(|| ApiError::alias_not_found(&self.alias_arn(account, name)))?;
-        // Should the alias move before the record is read, the command will find that the two do not fit.
-        let record = self.record(&self.arn(account, target.key_id))?;
-        Ok(Expected { key_id: target.key_id, revision: record.revision })
+        self.allowed_alias(context, name, ask)?;
+        // Should the alias move before the key is read, the command will find that the two do not fit.
+        self.allowed_key(context, &self.arn(account, target.key_id), None, ask)
+    }
+
+    /// Allows the action on an alias of the caller's account, which need not exist.
+    pub(crate) fn allowed_alias(&self, context: &Context, name: &AliasName, ask: &Ask<'_>) -> Result<Authorised, ApiError> {
+        let arn = self.alias_arn(context.principal.account(), name).to_string();
+        self.authorise(context, &Subject::without_key(&arn, context.principal.account()), ask)
+    }
+
+    /// Allows an action that is on no key and no alias.
+    pub(crate) fn allowed_here(&self, context: &Context, ask: &Ask<'_>) -> Result<Authorised, ApiError> {
+        self.authorise(context, &Subject::without_key("*", context.principal.account()), ask)
+    }
+
+    fn allowed_key(&self, context: &Context, arn: &KeyArn, alias: Option<&AliasName>, ask: &Ask<'_>) -> Result<Allowed, ApiError> {
+        match self.opened(&arn.key_id)?.filter(|key| key.arn.account == arn.account) {
+            Some(key) => {
+                let authorised = self.authorise(context, &Subject { alias, ..Subject::key(&key) }, ask)?;
+                Ok(Allowed { key, authorised })
+            }
+            None if arn.account == context.principal.account() => Err(ApiError::not_found(arn)),
+            None => Err(self.denied(context, arn, ask.action, Denial::NoAllow(Document::KeyPolicy))),
+        }
+    }
+
+    /// Whether the caller may; what the decision rests on.
+    pub(crate) fn authorise(&self, context: &Context, subject: &Subject<'_>, ask: &Ask<'_>) -> Result<Authorised, ApiError> {
+        self.weigh(context, subject, ask, |request, documents, revision| {
+            let decision = policy::decide(request, documents);
+            self.authorised(context, subject, ask.action, decision, revision)
+        })?
+    }
+
+    /// What a decision allows, or the refusal.
+    pub(crate) fn authorised(
+        &self,
+        context: &Context,
+        subject: &Subject<'_>,
+        action: Action,
+        decision: Decision,
+        account_revision: u64,
+    ) -> Result<Authorised, ApiError> {
+        if let Some(denial) = decision.denial() {
+            return Err(self.denied(context, subject.resource, action, denial));
+        }
+        let grant = subject.key.and_then(|key| decision.grant().map(|grant| (key.arn.key_id, grant)));
+        Ok(Authorised { account_revision: Some((context.principal.account(), account_revision)), grant })
+    }
+
+    /// Has `judge` decide on the documents as they are now, and says which revision of the caller's account they are of.
+    pub(crate) fn weigh<T>(
+        &self,
+        context: &Context,
+        subject: &Subject<'_>,
+        ask: &Ask<'_>,
+        judge: impl FnOnce(&policy::Request<'_, Conditions<'_>>, &Documents<'_>, u64) -> T,
+    ) -> Result<T, ApiError> {
+        let caller = self.caller(&context.principal)?;
+        let now = || self.region.log_time().map_err(Fault::from);
+        let tables = || self.region.tables();
+        let fault = RefCell::new(None);
+        let conditions = Conditions {
+            principal: &context.principal,
+            caller: &caller,
+            source_ip: context.source_ip,
+            region: &self.config.region,
+            partition: &self.config.partition,
+            now: &now,
+            ask,
+            key: subject.key,
+            alias: subject.alias,
+            fault: &fault,
+        };
+        let request = policy::Request {
+            caller: &context.principal,
+            action: ask.action,
+            resource: subject.resource,
+            owner: subject.owner,
+            context: &conditions,
+            encryption_context: ask.encryption_context,
+            new_grant: ask.grant_terms(),
+        };
+        let grants = subject.key.map(|key| CallersGrants {
+            tables: &tables,
+            kept: &key.grants,
+            key_id: key.arn.key_id,
+            principal: &context.principal,
+            fault: &fault,
+        });
+        let documents = Documents {
+            key_policy: subject.policy.or(subject.key.map(|key| &key.policy)),
+            identity: &caller.policies,
+            boundary: caller.boundary.as_ref(),
+            session: None,
+            grants: grants.as_ref().map_or(&(), |grants| grants),
+            revoked: caller.is_denied,
+        };
+        let judged = judge(&request, &documents, caller.account_revision);
+        // What could not be read counted as absent, on which nothing may rest.
+        fault.into_inner().map_or(Ok(judged), |fault: Fault| Err(fault.into()))
+    }
+
+    /// The refusal, in AWS's words.
+    pub(crate) fn denied(&self, context: &Context, resource: impl std::fmt::Display, action: Action, denial: Denial) -> ApiError {
+        let caller = context.principal.arn(&self.config.partition);
+        ApiError::access_denied(&caller, action.as_str(), resource, &denial.because(action))
+    }
+
+    /// An alias that nobody has: of another account in the same words as one that is closed to the caller.
+    fn no_alias(&self, context: &Context, account: AccountId, name: &AliasName, action: Action) -> ApiError {
+        let arn = self.alias_arn(account, name);
+        if account == context.principal.account() {
+            return ApiError::alias_not_found(&arn);
+        }
+        self.denied(context, arn, action, Denial::NoAllow(Document::KeyPolicy))
     }
 
     /// The ARN of a key of this region.
@@ -90,21 +245,6 @@ impl<R: consensus::Region> Service<R> {
         // Refused or not, the alias was read after this request's gate and serves it.
         self.cache.insert_alias(stamp, alias, target);
         Ok(Some(target))
-    }
-
-    /// What `reference` names, if it belongs to the caller's account.
-    fn named<'a>(&self, context: &Context, reference: &'a KeyRef, action: &str) -> Result<Named<'a>, ApiError> {
-        let named = self.resolve(context, reference)?;
-        let deny = |resource: &dyn std::fmt::Display| {
-            let caller = context.principal.arn(&self.config.partition);
-            ApiError::access_denied(&caller, action, resource, &format!("no resource-based policy allows the {action} action"))
-        };
-        let own = context.principal.account();
-        match &named {
-            Named::Key(arn) if arn.account != own => Err(deny(arn)),
-            Named::Alias(account, name) if *account != own => Err(deny(&self.alias_arn(*account, name))),
-            Named::Key(_) | Named::Alias(..) => Ok(named),
-        }
     }
 
     /// An id or alias without an ARN is one of the caller's own account.

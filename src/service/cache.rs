@@ -1,4 +1,4 @@
-//! [`KeyCache`]: opened keys by id, and the keys that aliases name, each in a bounded space.
+//! [`KeyCache`]: opened keys by id, the keys that aliases name, and the accounts with their callers, each in a bounded space.
 //!
 //! Correctness (DESIGN.md section 4). Whoever applies commands commits a change, then tells the cache, then lets readers
 //! rely on the change. A reader passes the read gate, then asks the cache. So a reader can meet a stale entry only if the
@@ -15,20 +15,24 @@ use std::sync::Arc;
 
 use claviger_consensus::{Observer, ObserverError};
 use claviger_state::CrlRecord;
-use claviger_types::{AliasId, AliasRow, KeyId};
+use claviger_types::{AccountId, AliasId, AliasRow, KeyId};
 
 pub(crate) use self::shards::Stamp;
 use self::shards::{CacheId, Shards};
 use crate::cached_key::CachedKey;
+use crate::caller::CachedAccount;
 
 /// Shards: far more than threads that could meet in one.
 const SHARDS: usize = 64;
 
+/// Accounts whose callers are kept; each has a limit of its own.
+const ACCOUNTS_CACHED_MAX: usize = 64 * SHARDS;
+
 /// How much the cache may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheLimits {
-    /// Materials of all cached keys together; a key has at least one, and each takes 32 bytes of locked memory. A key with
-    /// more than a 64th of this is not cached.
+    /// Materials of all cached keys together, and KiB of their policies and labels; a key has at least one material, and each takes
+    /// 32 bytes of locked memory. A key with more than a 64th of this is not cached.
     pub materials_max: usize,
     /// Aliases; each takes some 200 bytes, and no more than 1 KiB.
     pub aliases_max: usize,
@@ -38,6 +42,7 @@ pub struct CacheLimits {
 pub struct KeyCache {
     keys: Shards<KeyId, Arc<CachedKey>>,
     aliases: Shards<[u8], AliasTarget>,
+    accounts: Shards<AccountId, Arc<CachedAccount>>,
 }
 
 /// What an alias names.
@@ -56,7 +61,11 @@ impl KeyCache {
     }
 
     fn with_shards(shards: usize, limits: CacheLimits) -> Self {
-        Self { keys: Shards::new(shards, limits.materials_max), aliases: Shards::new(shards, limits.aliases_max) }
+        Self {
+            keys: Shards::new(shards, limits.materials_max),
+            aliases: Shards::new(shards, limits.aliases_max),
+            accounts: Shards::new(shards, ACCOUNTS_CACHED_MAX),
+        }
     }
 
     /// The cached key.
@@ -90,6 +99,23 @@ impl KeyCache {
     }
 }
 
+impl KeyCache {
+    /// The cached callers of an account.
+    pub(crate) fn account(&self, account: AccountId) -> Option<Arc<CachedAccount>> {
+        self.accounts.get(&account)
+    }
+
+    /// Begins the fill of an account.
+    pub(crate) fn account_stamp(&self, account: AccountId) -> Stamp {
+        self.accounts.stamp(&account)
+    }
+
+    /// Ends the fill of an account, as [`KeyCache::insert`] does for a key.
+    pub(crate) fn insert_account(&self, stamp: Stamp, account: AccountId, callers: &Arc<CachedAccount>) -> bool {
+        self.accounts.insert(stamp, &account, Arc::clone(callers), 1)
+    }
+}
+
 impl Observer for KeyCache {
     fn keys_changed(&self, keys: &[KeyId]) {
         keys.iter().for_each(|key_id| self.keys.invalidate(key_id));
@@ -99,9 +125,14 @@ impl Observer for KeyCache {
         aliases.iter().for_each(|id| self.aliases.invalidate(AliasRow::of(id).as_bytes()));
     }
 
+    fn accounts_changed(&self, accounts: &[AccountId]) {
+        accounts.iter().for_each(|account| self.accounts.invalidate(account));
+    }
+
     fn everything_changed(&self) {
         self.keys.invalidate_all();
         self.aliases.invalidate_all();
+        self.accounts.invalidate_all();
     }
 
     fn dirty_grew(&self) {}
@@ -115,6 +146,14 @@ impl CacheId for KeyId {
     /// Ids are random.
     fn spread(&self) -> [u8; 2] {
         [self.bytes()[0], self.bytes()[1]]
+    }
+}
+
+impl CacheId for AccountId {
+    /// Fibonacci hashing: account numbers need not be random.
+    fn spread(&self) -> [u8; 2] {
+        let [first, second, ..] = u64::from(*self).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+        [first, second]
     }
 }
 

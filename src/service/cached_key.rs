@@ -1,30 +1,49 @@
-//! [`CachedKey`]: what cryptography needs of a key, opened. The one place of this crate where material is in clear.
-//!
-//! Descriptions and tags are left out, so that a cached key has a bounded size: they alone could have 100 KiB.
+//! [`CachedKey`]: what cryptography and access control need of a key, opened and compiled. The one place of this crate where
+//! material is in clear.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use claviger_barrier::{Barrier, RecordPlace};
 use claviger_crypto::blob::{self, Header};
 use claviger_crypto::{CryptoError, EncryptionContext, Secret32};
+use claviger_policy::Policy;
 use claviger_shapes::{self as shapes, ApiError};
-use claviger_state::{Tables, read};
-use claviger_types::{KeyArn, KeyId, KeyState, MaterialId};
+use claviger_state::{Expected, Tables, read};
+use claviger_types::limits::ALIASES_PER_KEY_MAX;
+use claviger_types::{AliasName, KeyArn, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, Origin};
 use zeroize::Zeroizing;
 
-use crate::ServiceConfig;
+use crate::access::KeptGrants;
 use crate::error::{Fault, unusable};
+use crate::{ServiceConfig, key_policy};
 
 /// A key as of one revision, its materials in locked memory. Never changed: a changed key is read again.
 pub(crate) struct CachedKey {
     pub(crate) arn: KeyArn,
-    revision: u64,
+    /// The same as text: what policies name.
+    pub(crate) arn_text: Box<str>,
+    /// What was decided by this key's policy, tags and aliases is stale once the record has another revision.
+    pub(crate) revision: u64,
+    pub(crate) spec: KeySpec,
+    pub(crate) usage: KeyUsage,
+    pub(crate) origin: Origin,
+    /// This region is the primary.
+    pub(crate) is_primary: bool,
+    pub(crate) policy: Policy,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) aliases: Aliases,
+    pub(crate) grants: KeptGrants,
     state: KeyState,
     /// What encrypts; `None` while this region lacks it.
     current: Option<MaterialId>,
     /// Every material that this region holds, whether the document names it or not, sorted by id.
     materials: Box<[(MaterialId, Secret32)]>,
 }
+
+/// The aliases of a key, by name.
+#[derive(Default)]
+pub(crate) struct Aliases(pub(crate) Box<[AliasName]>);
 
 impl CachedKey {
     /// Reads a key and opens its materials. The record is read before the materials that it names, and materials are
@@ -38,18 +57,37 @@ impl CachedKey {
             materials.push((id, barrier.unseal32(RecordPlace::material(key_id, &id).context(), &material.sealed)?));
         }
         let (partition, region) = (here.partition.clone(), here.region.clone());
+        let arn = KeyArn { partition, region, account: document.account, key_id: *key_id };
+        let policy = key_policy::stored(&record, &here.partition)?;
         Ok(Some(Self {
-            arn: KeyArn { partition, region, account: document.account, key_id: *key_id },
+            arn_text: arn.to_string().into(),
+            arn,
             revision: record.revision,
+            spec: document.spec,
+            usage: document.usage,
+            origin: document.origin,
+            is_primary: document.primary() == &here.region,
+            policy,
+            aliases: Aliases(read::alias_names_of(tables, key_id, None, ALIASES_PER_KEY_MAX)?.into()),
+            grants: KeptGrants::default(),
             state: document.state_in(&here.region, record.regional.enablement(here.incarnation)),
             current: document.current_material().map(|material| material.id),
             materials: materials.into_boxed_slice(),
+            tags: record.regional.tags,
         }))
     }
 
-    /// How many units of the cache's limit it takes: its materials, and at least one.
+    /// How many units of the cache's limit it takes: its materials, at least one, and one for every KiB of policy, tags and aliases.
     pub(crate) fn weight(&self) -> usize {
-        self.materials.len().max(1)
+        let tags = self.tags.iter().map(|(key, value)| key.len() + value.len());
+        let aliases = self.aliases.0.iter().map(|alias| alias.as_str().len());
+        let labels: usize = tags.chain(aliases).sum();
+        self.materials.len().max(1) + (self.policy.weight_bytes() + labels) / 1024
+    }
+
+    /// As a command names what its authorisation read.
+    pub(crate) const fn expected(&self) -> Expected {
+        Expected { key_id: self.arn.key_id, revision: self.revision }
     }
 
     /// Refuses cryptography in every state but Enabled.
@@ -115,10 +153,23 @@ impl CachedKey {
             key_id,
         };
         let materials = (0..materials).map(|id| (MaterialId::from_bytes([id; 32]), Secret32::random().unwrap())).collect();
-        std::sync::Arc::new(Self { arn, revision, state: KeyState::Enabled, current: None, materials })
-    }
-
-    pub(crate) const fn revision(&self) -> u64 {
-        self.revision
+        let text = key_policy::default_document(&arn.partition, arn.account);
+        let policy = Policy::parse(&text, claviger_policy::PolicyKind::Key, &arn.partition).unwrap();
+        std::sync::Arc::new(Self {
+            arn_text: arn.to_string().into(),
+            arn,
+            revision,
+            spec: KeySpec::SymmetricDefault,
+            usage: KeyUsage::EncryptDecrypt,
+            origin: Origin::AwsKms,
+            is_primary: true,
+            policy,
+            tags: BTreeMap::new(),
+            aliases: Aliases::default(),
+            grants: KeptGrants::default(),
+            state: KeyState::Enabled,
+            current: None,
+            materials,
+        })
     }
 }

@@ -3,6 +3,7 @@
 use claviger_barrier::BarrierError;
 use claviger_consensus::ProposeError;
 use claviger_crypto::CryptoError;
+use claviger_policy::PolicyError;
 use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_state::{Outcome, Refusal, Response, StateError};
 use claviger_types::limits::TAGS_PER_KEY_MAX;
@@ -22,6 +23,9 @@ pub(crate) enum Fault {
     /// Cryptography failed for no fault of the client.
     #[error("a cryptographic operation failed")]
     Crypto(#[from] CryptoError),
+    /// A stored policy cannot be compiled, though its proposer had compiled it: nothing may rest on the others alone.
+    #[error("the stored policy {0} cannot be compiled")]
+    Policy(String, #[source] PolicyError),
     /// The state machine refused what it never should.
     #[error("the state machine refused a command unexpectedly")]
     Refused(#[source] Refusal),

@@ -111,31 +111,6 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// Why a caller may not, in AWS's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Denial {
-    /// No policy of the resource allows it to a caller who needs no other policy.
-    NoResourcePolicy,
-    /// No policy of the caller allows it.
-    NoIdentityPolicy,
-    /// A policy of the resource denies it.
-    ResourcePolicyDenies,
-    /// A policy of the caller denies it.
-    IdentityPolicyDenies,
-}
-
-impl Denial {
-    /// Completes "is not authorized to perform: <action> on resource: <resource>".
-    fn completes(self, action: &str) -> String {
-        match self {
-            Self::NoResourcePolicy => format!("because no resource-based policy allows the {action} action"),
-            Self::NoIdentityPolicy => format!("because no identity-based policy allows the {action} action"),
-            Self::ResourcePolicyDenies => "with an explicit deny in a resource-based policy".to_owned(),
-            Self::IdentityPolicyDenies => "with an explicit deny in an identity-based policy".to_owned(),
-        }
-    }
-}
-
 /// An error as the client sees it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -225,19 +200,10 @@ impl ApiError {
         )
     }
 
-    /// The caller may not; `because` completes the sentence: "no resource-based policy allows the kms:Decrypt action".
-    pub fn access_denied(caller_arn: &str, action: &str, resource: impl fmt::Display, because: &str) -> Self {
-        let message = format!("User: {caller_arn} is not authorized to perform: {action} on resource: {resource} because {because}");
+    /// The caller may not; `why` completes the sentence: "because no resource-based policy allows the kms:Decrypt action".
+    pub fn access_denied(caller_arn: &str, action: &str, resource: impl fmt::Display, why: &str) -> Self {
+        let message = format!("User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {why}");
         Self::new(ErrorCode::AccessDenied, message)
-    }
-
-    /// The caller may not, for a reason that AWS has words for.
-    pub fn denied(caller_arn: &str, action: &str, resource: impl fmt::Display, denial: Denial) -> Self {
-        let why = denial.completes(action);
-        Self::new(
-            ErrorCode::AccessDenied,
-            format!("User: {caller_arn} is not authorized to perform: {action} on resource: {resource} {why}"),
-        )
     }
 
     /// A policy document that does not parse, or says what it may not; `message` says what.
@@ -332,7 +298,7 @@ mod tests {
         assert_eq!(ApiError::not_primary(&arn).message, format!("{text} is not a multi-region primary key."));
         assert_eq!(ApiError::invalid_ciphertext().message, "");
         assert_eq!(
-            ApiError::access_denied("arn:aws:iam::1:root", "kms:Decrypt", &arn, "no resource-based policy allows the kms:Decrypt action")
+            ApiError::access_denied("arn:aws:iam::1:root", "kms:Decrypt", &arn, "because no resource-based policy allows the kms:Decrypt action")
                 .message,
             format!(
                 "User: arn:aws:iam::1:root is not authorized to perform: kms:Decrypt on resource: {text} because no resource-based policy \
@@ -343,12 +309,6 @@ mod tests {
 
     #[test]
     fn recorded_messages_of_access_control() {
-        let denied = |denial| ApiError::denied("arn:aws:iam::1:root", "kms:Decrypt", "key", denial).to_string();
-        let begins = "AccessDeniedException: User: arn:aws:iam::1:root is not authorized to perform: kms:Decrypt on resource: key";
-        assert_eq!(denied(Denial::NoResourcePolicy), format!("{begins} because no resource-based policy allows the kms:Decrypt action"));
-        assert_eq!(denied(Denial::NoIdentityPolicy), format!("{begins} because no identity-based policy allows the kms:Decrypt action"));
-        assert_eq!(denied(Denial::ResourcePolicyDenies), format!("{begins} with an explicit deny in a resource-based policy"));
-        assert_eq!(denied(Denial::IdentityPolicyDenies), format!("{begins} with an explicit deny in an identity-based policy"));
         assert_eq!(
             ApiError::policy_locks_out().to_string(),
             "MalformedPolicyDocumentException: The new key policy will not allow you to update the key policy in the future."

@@ -31,7 +31,7 @@ mod tags;
 mod unsupported;
 
 pub use access::{Access, KeyNaming};
-pub use error::{ApiError, Denial, ErrorCode};
+pub use error::{ApiError, ErrorCode};
 pub use metadata::{KeyMetadata, MultiRegionConfiguration};
 pub use operation::Operation;
 pub use operations::alias_target::AliasTargetRequest;

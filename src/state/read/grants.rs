@@ -79,7 +79,7 @@ pub fn grants_of(
 /// the grant: [`NamedPrincipal::of`] gives every name that a principal goes by.
 ///
 /// # Errors
-/// When the tables cannot be read, or an index names a grant that is not there.
+/// When the tables cannot be read. A grant that goes while they are read is passed over.
 pub fn visit_grants_for(
     tables: &(impl Tables + ?Sized),
     key_id: &KeyId,
@@ -93,7 +93,7 @@ pub fn visit_grants_for(
             return Ok(ControlFlow::Continue(()));
         }
         let grant_id = grant_id_of_row(Table::GrantsByGrantee, row)?;
-        Ok(visit(grant_id, indexed(tables, Table::GrantsByGrantee, key_id, &grant_id)?))
+        Ok(grant(tables, key_id, &grant_id)?.map_or(ControlFlow::Continue(()), |record| visit(grant_id, record)))
     })
 }
 
@@ -136,7 +136,7 @@ pub fn retirable_by(
         }
         if after.is_none() || row != from {
             let (key_id, grant_id) = grant_of_row(Table::GrantsByRetiring, row)?;
-            grants.push((key_id, grant_id, indexed(tables, Table::GrantsByRetiring, &key_id, &grant_id)?));
+            grants.extend(grant(tables, &key_id, &grant_id)?.map(|record| (key_id, grant_id, record)));
         }
         Ok(ControlFlow::Continue(()))
     })?;
@@ -159,9 +159,4 @@ pub(crate) fn grants_like(tables: &(impl Tables + ?Sized), key_id: &KeyId, finge
 /// When the counter cannot be read.
 pub fn grant_count(tables: &(impl Tables + ?Sized), key_id: &KeyId) -> Result<u64, StateError> {
     count(tables, &counter::grants_of(key_id))
-}
-
-/// The grant that an index names.
-fn indexed(tables: &(impl Tables + ?Sized), index: Table, key_id: &KeyId, grant_id: &GrantId) -> Result<GrantRecord, StateError> {
-    grant(tables, key_id, grant_id)?.ok_or_else(|| StateError::corrupt_row(index, &grant_row(key_id, grant_id)))
 }
