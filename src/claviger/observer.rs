@@ -6,7 +6,7 @@ use std::sync::Arc;
 use claviger_consensus::{Observer, ObserverError};
 use claviger_service::KeyCache;
 use claviger_state::CrlRecord;
-use claviger_types::{AliasId, KeyId};
+use claviger_types::{AccountId, AliasId, KeyId};
 use tokio::sync::Notify;
 
 use crate::certificates::NodeTls;
@@ -25,6 +25,10 @@ impl Observer for NodeObserver {
 
     fn aliases_changed(&self, aliases: &[AliasId]) {
         self.cache.aliases_changed(aliases);
+    }
+
+    fn accounts_changed(&self, accounts: &[AccountId]) {
+        self.cache.accounts_changed(accounts);
     }
 
     fn everything_changed(&self) {

@@ -154,6 +154,9 @@ impl StateMachine {
         if !effects.aliases.is_empty() {
             self.observer.aliases_changed(&effects.aliases);
         }
+        if !effects.accounts.is_empty() {
+            self.observer.accounts_changed(&effects.accounts);
+        }
         if effects.dirty {
             self.observer.dirty_grew();
         }

@@ -40,6 +40,7 @@ impl Region for MemoryRegion {
         Arc::make_mut(tables).commit(writes);
         self.observer.keys_changed(&applied.effects.keys);
         self.observer.aliases_changed(&applied.effects.aliases);
+        self.observer.accounts_changed(&applied.effects.accounts);
         if applied.effects.dirty {
             self.observer.dirty_grew();
         }

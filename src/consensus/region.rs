@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use claviger_state::{CommandBody, CrlRecord, Outcome, StateError, Tables};
-use claviger_types::{AliasId, KeyId, Timestamp};
+use claviger_types::{AccountId, AliasId, KeyId, Timestamp};
 
 use crate::{DuePermit, NoDueWork};
 
@@ -80,6 +80,8 @@ pub trait Observer: Send + Sync + 'static {
     fn keys_changed(&self, keys: &[KeyId]);
     /// These aliases were created, associated with another key, or deleted: whatever is cached of them is void.
     fn aliases_changed(&self, aliases: &[AliasId]);
+    /// These accounts' identities have changed, or who is denied in them: whatever is cached of their principals is void.
+    fn accounts_changed(&self, accounts: &[AccountId]);
     /// Everything may have changed (a snapshot was installed): whatever is cached is void.
     fn everything_changed(&self);
     /// The dirty set has gained entries.
@@ -98,6 +100,7 @@ pub struct NoObserver;
 impl Observer for NoObserver {
     fn keys_changed(&self, _keys: &[KeyId]) {}
     fn aliases_changed(&self, _aliases: &[AliasId]) {}
+    fn accounts_changed(&self, _accounts: &[AccountId]) {}
     fn everything_changed(&self) {}
     fn dirty_grew(&self) {}
     fn crls_changed(&self, _crls: &[CrlRecord]) -> Result<(), ObserverError> {

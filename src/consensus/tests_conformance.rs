@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use claviger_state::{Command, CommandBody, CreateAlias, CrlRecord, Expected, Once, Operation, PublishCrl, read};
 use claviger_storage::{SnapshotDir, SnapshotReceiver, StateStore, Storage, StorageOptions};
-use claviger_types::{AliasId, KeyId, Timestamp};
+use claviger_types::{AccountId, AliasId, KeyId, Timestamp};
 use futures::Stream;
 use openraft::storage::{EntryResponder, RaftStateMachine};
 use openraft::testing::log::{StoreBuilder, Suite};
@@ -174,6 +174,10 @@ impl Observer for Recorder {
 
     fn aliases_changed(&self, _aliases: &[AliasId]) {
         self.record("aliases_changed");
+    }
+
+    fn accounts_changed(&self, _accounts: &[AccountId]) {
+        self.record("accounts_changed");
     }
 
     fn everything_changed(&self) {

@@ -99,6 +99,14 @@ impl<R: consensus::Region> Service<R> {
         self.resolve(context, reference)?.key()
     }
 
+    /// The id of the key that a request names in any form, if it names one. Authorises nothing.
+    pub(crate) fn key_id_behind(&self, context: &Context, reference: &KeyRef) -> Result<Option<KeyId>, ApiError> {
+        Ok(match self.resolve(context, reference)? {
+            Named::Key(arn) => Some(arn.key_id),
+            Named::Alias(account, name) => self.target(&AliasRow::new(account, name))?.map(|target| target.key_id),
+        })
+    }
+
     /// The key that has this alias of the caller's account, once the action is allowed on both.
     pub(crate) fn allowed_holder(&self, context: &Context, name: &AliasName, ask: &Ask<'_>) -> Result<Allowed, ApiError> {
         let account = context.principal.account();
@@ -149,7 +157,13 @@ impl<R: consensus::Region> Service<R> {
         account_revision: u64,
     ) -> Result<Authorised, ApiError> {
         if let Some(denial) = decision.denial() {
-            return Err(self.denied(context, subject.resource, action, denial));
+            return Err(match subject.alias {
+                // Which key another account's alias names is not told.
+                Some(name) if subject.owner != context.principal.account() => {
+                    self.denied(context, self.alias_arn(subject.owner, name), action, denial)
+                }
+                _ => self.denied(context, subject.resource, action, denial),
+            });
         }
         let grant = subject.key.and_then(|key| decision.grant().map(|grant| (key.arn.key_id, grant)));
         Ok(Authorised { account_revision: Some((context.principal.account(), account_revision)), grant })

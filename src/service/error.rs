@@ -6,8 +6,8 @@ use claviger_crypto::CryptoError;
 use claviger_policy::PolicyError;
 use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_state::{Outcome, Refusal, Response, StateError};
-use claviger_types::limits::TAGS_PER_KEY_MAX;
-use claviger_types::{AliasArn, KeyArn, KeyState, Region};
+use claviger_types::limits::{GRANTS_PER_KEY_MAX, TAGS_PER_KEY_MAX};
+use claviger_types::{AliasArn, GrantId, KeyArn, KeyState, Region};
 
 use crate::ReservationError;
 
@@ -96,6 +96,8 @@ pub(crate) enum Subject<'a> {
     Replica(&'a KeyArn, &'a Region),
     /// An alias and the key that is to get it.
     Alias(&'a AliasArn, Option<&'a KeyArn>),
+    /// A key and one of its grants.
+    Grant(&'a KeyArn, &'a GrantId),
 }
 
 impl Subject<'_> {
@@ -114,6 +116,8 @@ impl Subject<'_> {
             Self::NewKey => (None, None),
             Self::Key(arn) => (Some(arn), None),
             Self::Replica(arn, region) => (Some(arn), Some(region)),
+            Self::Grant(_, grant_id) if refusal == Refusal::GrantNotFound => return ApiError::grant_not_found(grant_id),
+            Self::Grant(arn, _) => (Some(arn), None),
             Self::Alias(alias, target) => match (refusal, target) {
                 (Refusal::AliasNotFound, _) => return ApiError::alias_not_found(alias),
                 (Refusal::AlreadyExists, _) => return ApiError::alias_exists(alias),
@@ -129,6 +133,9 @@ impl Subject<'_> {
             (Refusal::TooManyKeys, ..) => too_many_keys(),
             (Refusal::TooManyTags, ..) => {
                 ApiError::new(ErrorCode::LimitExceeded, format!("A key may have no more than {TAGS_PER_KEY_MAX} tags."))
+            }
+            (Refusal::TooManyGrants, Some(arn), _) => {
+                ApiError::new(ErrorCode::LimitExceeded, format!("{arn} has {GRANTS_PER_KEY_MAX} grants, as many as a key may have."))
             }
             // Log time passed the deadline before the commit: a slow log, or clocks that are far apart.
             (Refusal::ReservationLapsed, ..) => ApiError::internal(),

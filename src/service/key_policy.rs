@@ -32,7 +32,9 @@ pub(crate) fn given(tables: &impl Tables, text: &str, partition: &Partition) -> 
             PolicyPrincipal::Named(named) => named.arn(partition),
             PolicyPrincipal::Deleted(id) => id.to_owned(),
         };
-        return Err(ApiError::malformed_policy(format!("Policy contains a statement with an invalid principal: {missing} does not exist.")));
+        return Err(ApiError::malformed_policy(format!(
+            "Policy contains a statement with an invalid principal: {missing} does not exist."
+        )));
     }
     Ok(policy)
 }

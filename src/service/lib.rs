@@ -7,14 +7,17 @@
 //! opened keys and is told of every change before the gate can pass a reader by it.
 //!
 //! *Architecture invariants.* Nothing here knows HTTP, JSON, RocksDB or Raft; no lock is held across an await; no secret
-//! is kept but in the cache; who may use a key is decided in `access`, and which error a client sees in `error`.
+//! is kept but in the cache; who may do what is decided by
+//! `claviger_policy`, which `access` alone asks, and which error a client sees in `error`.
 
 mod access;
 mod cache;
 mod cached_key;
+mod caller;
 mod context;
-mod default_policy;
 mod error;
+mod grant_token;
+mod key_policy;
 mod marker;
 mod metadata;
 mod operations;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 
-use claviger_types::{AccountId, KeyId, Region, Timestamp};
+use claviger_types::{AccountId, KeyId, KeySpec, KeyUsage, Origin, Principal, Region, Timestamp};
 
 /// What [`ReplicaReservations::reserve`] returns.
 pub type ReservationFuture<'a> = Pin<Box<dyn Future<Output = Result<(), ReservationError>> + Send + 'a>>;
@@ -31,6 +32,20 @@ pub struct ReservationRequest {
     pub description: String,
     /// The replica's tags.
     pub tags: BTreeMap<String, String>,
+    /// The replica's policy; `None` is the default policy.
+    pub policy: Option<String>,
+    /// Whether the policy may lock the caller out of changing it.
+    pub bypass_policy_lockout_safety_check: bool,
+    /// What kind of key it is.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Who asks: the target decides about it by its own identities.
+    pub principal: Principal,
+    /// Where the request comes from, for the target's policies.
+    pub source_ip: Option<IpAddr>,
     /// This region commits before its log time passes this, or never.
     pub deadline: Timestamp,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use claviger_barrier::Barrier;
 use claviger_consensus as consensus;
+use claviger_shapes::sts::CallerIdentity;
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request, Response};
 use claviger_state::{KeyRecord, read};
 use claviger_types::{Incarnation, KeyArn, KeyId, Partition, Region};
@@ -48,18 +49,20 @@ impl<R: consensus::Region> Service<R> {
     /// Does what `request` asks, if the caller may. What a client cannot be told is logged here.
     ///
     /// Every operation begins behind the read gate, those that read nothing too: only there is it known that the caller's
-    /// certificate has not been revoked, however far this node is behind.
+    /// certificate has not been revoked, however far this node is behind; and only there, whether the region knows the principal.
     ///
     /// # Errors
     /// What the client sees.
     pub async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
         let context = &context;
         self.gate(context, request.operation()).await?;
+        self.caller(&context.principal)?;
         Ok(match request {
             Request::CreateAlias(request) => {
                 self.create_alias(context, request).await?;
                 Response::CreateAlias
             }
+            Request::CreateGrant(request) => Response::CreateGrant(self.create_grant(context, request).await?),
             Request::CreateKey(request) => Response::CreateKey(self.create_key(context, request).await?),
             Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, &request)?),
             Request::DeleteAlias(request) => {
@@ -80,12 +83,28 @@ impl<R: consensus::Region> Service<R> {
             Request::GenerateDataKeyWithoutPlaintext(request) => {
                 Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, &request)?)
             }
-            Request::GenerateRandom(request) => Response::GenerateRandom(Self::generate_random(&request)?),
+            Request::GenerateRandom(request) => Response::GenerateRandom(self.generate_random(context, &request)?),
+            Request::GetKeyPolicy(request) => Response::GetKeyPolicy(self.get_key_policy(context, &request)?),
             Request::ListAliases(request) => Response::ListAliases(self.list_aliases(context, &request)?),
+            Request::ListGrants(request) => Response::ListGrants(self.list_grants(context, request)?),
+            Request::ListKeyPolicies(request) => Response::ListKeyPolicies(self.list_key_policies(context, &request)?),
             Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request)?),
             Request::ListResourceTags(request) => Response::ListResourceTags(self.list_resource_tags(context, &request)?),
+            Request::ListRetirableGrants(request) => Response::ListRetirableGrants(self.list_retirable_grants(context, request)?),
+            Request::PutKeyPolicy(request) => {
+                self.put_key_policy(context, request).await?;
+                Response::PutKeyPolicy
+            }
             Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, &request)?),
             Request::ReplicateKey(request) => Response::ReplicateKey(self.replicate_key(context, request).await?),
+            Request::RetireGrant(request) => {
+                self.retire_grant(context, request).await?;
+                Response::RetireGrant
+            }
+            Request::RevokeGrant(request) => {
+                self.revoke_grant(context, request).await?;
+                Response::RevokeGrant
+            }
             Request::TagResource(request) => {
                 self.tag_resource(context, request).await?;
                 Response::TagResource
@@ -105,19 +124,28 @@ impl<R: consensus::Region> Service<R> {
         })
     }
 
+    /// Who asks, for STS: what the certificate says, once it is known that the region knows the principal and has not revoked it.
+    ///
+    /// # Errors
+    /// What the client sees.
+    pub async fn caller_identity(&self, context: Context) -> Result<CallerIdentity, ApiError> {
+        self.gate_or(&context, ApiError::internal).await?;
+        self.caller(&context.principal)?;
+        Ok(CallerIdentity::of(&context.principal, &self.config.partition))
+    }
+
     /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it; nor is
     /// what is known of the caller's certificate. Each request has passed it once when its operation begins.
     pub(crate) async fn gate(&self, context: &Context, operation: Operation) -> Result<(), ApiError> {
-        self.region.read().await.map_err(|consensus::Unavailable| unavailable(operation))?;
+        self.gate_or(context, || unavailable(operation)).await
+    }
+
+    async fn gate_or(&self, context: &Context, unavailable: impl FnOnce() -> ApiError) -> Result<(), ApiError> {
+        self.region.read().await.map_err(|consensus::Unavailable| unavailable())?;
         if context.revoked.is_set() {
             return Err(ApiError::new(ErrorCode::UnrecognizedClient, "The client certificate has been revoked."));
         }
         Ok(())
-    }
-
-    /// The opened key of this ARN, for cryptography. Call after [`Service::gate`].
-    pub(crate) fn key(&self, arn: &KeyArn) -> Result<Arc<CachedKey>, ApiError> {
-        self.opened(&arn.key_id)?.filter(|key| key.arn.account == arn.account).ok_or_else(|| ApiError::not_found(arn))
     }
 
     /// The opened key of this id, whoever owns it. Call after [`Service::gate`].

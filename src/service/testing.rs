@@ -92,6 +92,10 @@ impl Observer for FanOut {
         self.0.lock().iter().for_each(|cache| cache.aliases_changed(aliases));
     }
 
+    fn accounts_changed(&self, accounts: &[AccountId]) {
+        self.0.lock().iter().for_each(|cache| cache.accounts_changed(accounts));
+    }
+
     fn everything_changed(&self) {
         self.0.lock().iter().for_each(|cache| cache.everything_changed());
     }

@@ -231,6 +231,16 @@ impl ApiError {
         Self::new(ErrorCode::InvalidGrantId, format!("Invalid grant id '{text}'"))
     }
 
+    /// A key that has no such grant.
+    pub fn grant_not_found(grant_id: impl fmt::Display) -> Self {
+        Self::new(ErrorCode::NotFound, format!("Grant ID {grant_id} not found"))
+    }
+
+    /// In place of a refusal that would show another account's key: the answer for a key that does not exist. Other errors stay.
+    pub fn concealed(self) -> Self {
+        if self.code == ErrorCode::AccessDenied { Self::ciphertext_inaccessible() } else { self }
+    }
+
     /// A grant token that no grant has. It is not repeated.
     pub fn invalid_grant_token() -> Self {
         Self::new(ErrorCode::InvalidGrantToken, "The grant token is not valid.")
@@ -298,8 +308,13 @@ mod tests {
         assert_eq!(ApiError::not_primary(&arn).message, format!("{text} is not a multi-region primary key."));
         assert_eq!(ApiError::invalid_ciphertext().message, "");
         assert_eq!(
-            ApiError::access_denied("arn:aws:iam::1:root", "kms:Decrypt", &arn, "because no resource-based policy allows the kms:Decrypt action")
-                .message,
+            ApiError::access_denied(
+                "arn:aws:iam::1:root",
+                "kms:Decrypt",
+                &arn,
+                "because no resource-based policy allows the kms:Decrypt action"
+            )
+            .message,
             format!(
                 "User: arn:aws:iam::1:root is not authorized to perform: kms:Decrypt on resource: {text} because no resource-based policy \
                  allows the kms:Decrypt action"

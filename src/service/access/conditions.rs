@@ -89,12 +89,8 @@ impl Conditions<'_> {
             ConditionKey::KeyUsage | ConditionKey::CustomerMasterKeyUsage => {
                 text(new.map(|new| new.usage).or(self.key.map(|key| key.usage)).map(|usage| usage.as_str()))
             }
-            ConditionKey::KeyOrigin => {
-                text(new.map(|new| new.origin).or(self.key.map(|key| key.origin)).map(|origin| origin.as_str()))
-            }
-            ConditionKey::MultiRegion => {
-                truth(new.map(|new| new.is_multi_region).or(self.key.map(|key| key.arn.key_id.is_multi_region())))
-            }
+            ConditionKey::KeyOrigin => text(new.map(|new| new.origin).or(self.key.map(|key| key.origin)).map(|origin| origin.as_str())),
+            ConditionKey::MultiRegion => truth(new.map(|new| new.is_multi_region).or(self.key.map(|key| key.arn.key_id.is_multi_region()))),
             ConditionKey::MultiRegionKeyType => {
                 let of_new = new.filter(|new| new.is_multi_region).map(|new| !new.is_replica);
                 let of_key = self.key.filter(|key| key.arn.key_id.is_multi_region()).map(|key| key.is_primary);
@@ -111,7 +107,9 @@ impl Conditions<'_> {
     /// Of a session it is its role's (IAM User Guide, aws:PrincipalArn).
     fn principal_arn(&self) -> String {
         match self.principal {
-            Principal::AssumedRole { account, role, .. } => NamedPrincipal::Role { account: *account, name: role.clone() }.arn(self.partition),
+            Principal::AssumedRole { account, role, .. } => {
+                NamedPrincipal::Role { account: *account, name: role.clone() }.arn(self.partition)
+            }
             principal => principal.arn(self.partition),
         }
     }

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use claviger_consensus as consensus;
 use claviger_crypto::blob::Header;
+use claviger_policy::Action;
 use claviger_shapes::{ApiError, DecryptRequest, DecryptResponse};
 use claviger_types::KeyRef;
 
+use crate::access::{Ask, Subject};
 use crate::cached_key::CachedKey;
 use crate::{Context, Service};
 
@@ -29,7 +31,9 @@ impl Source {
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) fn decrypt(&self, context: &Context, request: &DecryptRequest) -> Result<DecryptResponse, ApiError> {
-        let source = self.source(context, request.key.as_ref(), &request.ciphertext_blob, "kms:Decrypt")?;
+        self.check_grant_tokens(&request.grant_tokens)?;
+        let ask = Ask::encrypting(Action::Decrypt, &request.encryption_context, request.encryption_algorithm);
+        let source = self.source(context, request.key.as_ref(), &request.ciphertext_blob, &ask)?;
         source.key.check_enabled()?;
         let header = source.header()?;
         let plaintext = source.key.decrypt(header, &request.encryption_context, &request.ciphertext_blob)?;
@@ -41,17 +45,18 @@ impl<R: consensus::Region> Service<R> {
         })
     }
 
-    /// The key that the request names, or else the one that the ciphertext does, with `action` on it authorised.
+    /// The key that the request names, or else the one that the ciphertext does, once what is asked of it is allowed.
     ///
-    /// A key that only the ciphertext names is unknown here or another account's with one and the same answer.
-    pub(super) fn source(&self, context: &Context, named: Option<&KeyRef>, blob: &[u8], action: &str) -> Result<Source, ApiError> {
+    /// A key that only the ciphertext names is unknown here, or another account's and closed, with one and the same answer.
+    pub(super) fn source(&self, context: &Context, named: Option<&KeyRef>, blob: &[u8], ask: &Ask<'_>) -> Result<Source, ApiError> {
         let header = Header::parse(blob).ok();
         if let Some(named) = named {
-            return Ok(Source { key: self.with_key(context, named, action, |arn| self.key(arn))?, header });
+            return Ok(Source { key: self.with_key(context, named, ask, |allowed| Ok(allowed.key))?, header });
         }
         let key_id = header.ok_or_else(ApiError::invalid_ciphertext)?.key_id;
-        let own = context.principal.account();
-        let key = self.opened(&key_id)?.filter(|key| key.arn.account == own);
-        Ok(Source { key: key.ok_or_else(ApiError::ciphertext_inaccessible)?, header })
+        let key = self.opened(&key_id)?.ok_or_else(ApiError::ciphertext_inaccessible)?;
+        let is_own = key.arn.account == context.principal.account();
+        self.authorise(context, &Subject::key(&key), ask).map_err(|refused| if is_own { refused } else { refused.concealed() })?;
+        Ok(Source { key, header })
     }
 }

@@ -2,10 +2,12 @@
 
 use claviger_consensus as consensus;
 use claviger_crypto::random;
+use claviger_policy::Action;
 use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyResponse};
-use claviger_types::{KeyArn, MaterialId};
+use claviger_types::{EncryptionAlgorithm, KeyArn, MaterialId};
 use zeroize::Zeroizing;
 
+use crate::access::Ask;
 use crate::error::Fault;
 use crate::{Context, Service};
 
@@ -19,13 +21,16 @@ pub(super) struct DataKey {
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) fn generate_data_key(&self, context: &Context, request: &DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
-        let DataKey { plaintext, ciphertext_blob, arn, material_id } = self.data_key(context, request, "kms:GenerateDataKey")?;
+        let DataKey { plaintext, ciphertext_blob, arn, material_id } = self.data_key(context, request, Action::GenerateDataKey)?;
         Ok(GenerateDataKeyResponse { ciphertext_blob, plaintext, key: arn, key_material_id: material_id })
     }
 
     /// What both data key operations do before one of them forgets the plaintext.
-    pub(super) fn data_key(&self, context: &Context, request: &DataKeyRequest, action: &str) -> Result<DataKey, ApiError> {
-        let key = self.with_key(context, &request.key, action, |arn| self.key(arn))?;
+    pub(super) fn data_key(&self, context: &Context, request: &DataKeyRequest, action: Action) -> Result<DataKey, ApiError> {
+        self.check_grant_tokens(&request.grant_tokens)?;
+        // There is no member for the algorithm: it is the only one that such keys have.
+        let ask = Ask::encrypting(action, &request.encryption_context, EncryptionAlgorithm::SymmetricDefault);
+        let key = self.with_key(context, &request.key, &ask, |allowed| Ok(allowed.key))?;
         key.check_enabled()?;
         let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
         random::fill(&mut plaintext).map_err(Fault::from)?;

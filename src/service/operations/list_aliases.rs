@@ -1,21 +1,27 @@
 //! ListAliases: the aliases of the caller's account, or of one of its keys, by name, one page at a time.
 
 use claviger_consensus as consensus;
+use claviger_policy::{Action, Denial};
 use claviger_shapes::{AliasListEntry, ApiError, ListAliasesRequest, ListAliasesResponse, Operation};
 use claviger_state::{AliasRecord, StateError, read};
 use claviger_types::{AccountId, AliasName, AliasRow, KeyId};
 
+use crate::access::Ask;
 use crate::error::Fault;
 use crate::marker::{Listing, invalid_marker};
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) fn list_aliases(&self, context: &Context, request: &ListAliasesRequest) -> Result<ListAliasesResponse, ApiError> {
-        // Every principal may list the aliases of its own account.
+        // By the caller's own policies, for one key too (rules page, section 10, "IAM-only actions").
+        self.allowed_here(context, &Ask::new(Action::ListAliases))?;
         let account = context.principal.account();
         let key_id = match &request.key {
             Some(key) => {
-                let arn = self.authorised(context, key, "kms:ListAliases")?;
+                let arn = self.named_key(context, key)?;
+                if arn.account != account {
+                    return Err(self.denied(context, &arn, Action::ListAliases, Denial::OtherAccount));
+                }
                 self.record(&arn)?;
                 Some(arn.key_id)
             }

@@ -1,17 +1,19 @@
 //! ListKeys: the keys of the caller's account, in the order of their ids, one page at a time.
 
 use claviger_consensus as consensus;
+use claviger_policy::Action;
 use claviger_shapes::{ApiError, ListKeysRequest, ListKeysResponse, Operation};
 use claviger_state::read;
 use claviger_types::KeyId;
 
+use crate::access::Ask;
 use crate::error::Fault;
 use crate::marker::{Listing, invalid_marker};
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) fn list_keys(&self, context: &Context, request: &ListKeysRequest) -> Result<ListKeysResponse, ApiError> {
-        // Every principal may list the keys of its own account.
+        self.allowed_here(context, &Ask::new(Action::ListKeys))?;
         let account = context.principal.account();
         let listing = Listing { barrier: &self.barrier, operation: Operation::ListKeys, account, filter: &[] };
         let after = request.paging.marker.as_ref().map(|marker| listing.open(marker)).transpose()?;

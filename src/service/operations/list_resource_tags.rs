@@ -3,8 +3,10 @@
 use std::ops::Bound;
 
 use claviger_consensus as consensus;
+use claviger_policy::Action;
 use claviger_shapes::{ApiError, ListResourceTagsRequest, ListResourceTagsResponse, Operation, Tags};
 
+use crate::access::Ask;
 use crate::marker::{Listing, invalid_marker};
 use crate::{Context, Service};
 
@@ -14,7 +16,7 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: &ListResourceTagsRequest,
     ) -> Result<ListResourceTagsResponse, ApiError> {
-        let arn = self.authorised(context, &request.key, "kms:ListResourceTags")?;
+        let arn = self.allowed(context, &request.key, &Ask::new(Action::ListResourceTags))?.key.arn.clone();
         let tags = self.record(&arn)?.regional.tags;
         let filter = arn.key_id.to_row();
         let listing = Listing { barrier: &self.barrier, operation: Operation::ListResourceTags, account: arn.account, filter: &filter };

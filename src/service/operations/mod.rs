@@ -1,6 +1,7 @@
 //! One file per operation: resolve, authorise, check, propose or compute, answer.
 
 mod create_alias;
+mod create_grant;
 mod create_key;
 mod decrypt;
 mod delete_alias;
@@ -11,11 +12,18 @@ mod encrypt;
 mod generate_data_key;
 mod generate_data_key_without_plaintext;
 mod generate_random;
+mod get_key_policy;
 mod list_aliases;
+mod list_grants;
+mod list_key_policies;
 mod list_keys;
 mod list_resource_tags;
+mod list_retirable_grants;
+mod put_key_policy;
 mod re_encrypt;
 mod replicate_key;
+mod retire_grant;
+mod revoke_grant;
 mod switch_key;
 mod tag_resource;
 mod untag_resource;

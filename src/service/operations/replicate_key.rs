@@ -2,15 +2,17 @@
 //! rule 10). From there on replication does the rest; the replica says Creating meanwhile.
 
 use claviger_consensus as consensus;
+use claviger_policy::Action;
 use claviger_shapes::{ApiError, Operation, ReplicateKeyRequest, ReplicateKeyResponse};
 use claviger_state::protocol::{Author, MemberStatus, SharedDoc};
-use claviger_state::{self as state, CommandBody, Expected, KeyRecord, Once, Outcome, Refusal, Regional, Response};
+use claviger_state::{self as state, CommandBody, KeyRecord, Once, Outcome, Refusal, Regional, Response};
 use claviger_types::limits::RESERVATION_WINDOW;
 use claviger_types::{KeyArn, KeyState, Region, Timestamp};
 
+use crate::access::{Allowed, Ask};
 use crate::error::{Fault, Subject, not_reserved, unusable};
 use crate::write::AUTHORISATIONS_MAX;
-use crate::{Context, ReservationRequest, Service, default_policy};
+use crate::{Context, ReservationRequest, Service, key_policy};
 
 const OPERATION: Operation = Operation::ReplicateKey;
 
@@ -43,7 +45,9 @@ impl<R: consensus::Region> Service<R> {
     async fn try_replicate_key(&self, context: &Context, request: &ReplicateKeyRequest, once: &Once) -> Result<Outcome, ApiError> {
         let region = &request.replica_region;
         for _ in 0..AUTHORISATIONS_MAX {
-            let arn = self.authorised(context, &request.key, "kms:ReplicateKey")?;
+            let ask = Ask { replica_region: Some(region), ..Ask::new(Action::ReplicateKey) };
+            let Allowed { key, authorised } = self.allowed(context, &request.key, &ask)?;
+            let arn = key.arn.clone();
             let record = self.record(&arn)?;
             self.check_replicable(&arn, &record, region)?;
             let deadline = self.reservation_deadline()?;
@@ -52,11 +56,18 @@ impl<R: consensus::Region> Service<R> {
                 account: arn.account,
                 description: request.description.clone(),
                 tags: request.tags.clone(),
+                policy: request.policy.clone(),
+                bypass_policy_lockout_safety_check: request.bypass_policy_lockout_safety_check,
+                spec: record.document.spec,
+                usage: record.document.usage,
+                origin: record.document.origin,
+                principal: context.principal.clone(),
+                source_ip: context.source_ip,
                 deadline,
             };
             self.reservations.reserve(region, reservation).await.map_err(|error| not_reserved(error, &arn, region))?;
-            let key = Expected { key_id: arn.key_id, revision: record.revision };
-            let command = state::ReplicateKey { once: once.clone(), key, region: region.clone(), deadline };
+            let (once, key) = (Once { authorised, ..once.clone() }, key.expected());
+            let command = state::ReplicateKey { once, key, region: region.clone(), deadline };
             match self.propose(OPERATION, CommandBody::ReplicateKey(command)).await? {
                 Err(Refusal::StaleAuthorisation) => self.gate(context, OPERATION).await?,
                 outcome => return Ok(outcome),
@@ -96,12 +107,13 @@ impl<R: consensus::Region> Service<R> {
             created_at: self.region.log_time()?,
             description: request.description,
             tags: request.tags,
+            policy: request.policy,
             enabled: true,
             admitted_in: self.config.incarnation,
         };
         Ok(ReplicateKeyResponse {
             replica_key_metadata: self.metadata_in(&request.replica_region, document, &regional),
-            replica_policy: default_policy::document(&self.config.partition, document.account),
+            replica_policy: regional.policy.unwrap_or_else(|| key_policy::default_document(&self.config.partition, document.account)),
             replica_tags: regional.tags,
         })
     }

@@ -1,11 +1,13 @@
 //! What EnableKey and DisableKey share: all but the direction.
 
 use claviger_consensus as consensus;
+use claviger_policy::Action;
 use claviger_shapes::{ApiError, Operation};
 use claviger_state::protocol::Enablement;
-use claviger_state::{self as state, CommandBody, Expected, SetKeyEnabled};
+use claviger_state::{self as state, CommandBody, Once, SetKeyEnabled};
 use claviger_types::{KeyRef, KeyState};
 
+use crate::access::{Allowed, Ask};
 use crate::error::{Subject, not_admitted, unusable};
 use crate::{Context, Service};
 
@@ -13,32 +15,33 @@ use crate::{Context, Service};
 pub(super) struct Switch {
     operation: Operation,
     written: state::Operation,
-    action: &'static str,
+    action: Action,
     enabled: bool,
 }
 
 impl Switch {
     pub(super) const ENABLE: Self =
-        Self { operation: Operation::EnableKey, written: state::Operation::EnableKey, action: "kms:EnableKey", enabled: true };
+        Self { operation: Operation::EnableKey, written: state::Operation::EnableKey, action: Action::EnableKey, enabled: true };
     pub(super) const DISABLE: Self =
-        Self { operation: Operation::DisableKey, written: state::Operation::DisableKey, action: "kms:DisableKey", enabled: false };
+        Self { operation: Operation::DisableKey, written: state::Operation::DisableKey, action: Action::DisableKey, enabled: false };
 }
 
 impl<R: consensus::Region> Service<R> {
     pub(super) async fn switch_key(&self, context: &Context, key: &KeyRef, switch: &Switch) -> Result<(), ApiError> {
         let command = |once| {
-            let arn = self.authorised(context, key, switch.action)?;
-            let record = self.record(&arn)?;
+            let Allowed { key, authorised } = self.allowed(context, key, &Ask::new(switch.action))?;
+            let arn = &key.arn;
+            let record = self.record(arn)?;
             let enablement = record.regional.enablement(self.config.incarnation);
             let state = record.document.state_in(&self.config.region, enablement);
             if state == KeyState::Creating {
-                return Err(unusable(&arn, state));
+                return Err(unusable(arn, state));
             }
             if switch.enabled && enablement == Enablement::Withheld {
-                return Err(not_admitted(&arn));
+                return Err(not_admitted(arn));
             }
-            let key = Expected { key_id: arn.key_id, revision: record.revision };
-            Ok(CommandBody::SetKeyEnabled(SetKeyEnabled { once, key, enabled: switch.enabled }))
+            let once = Once { authorised, ..once };
+            Ok(CommandBody::SetKeyEnabled(SetKeyEnabled { once, key: key.expected(), enabled: switch.enabled }))
         };
         let outcome = self.write(context, switch.operation, switch.written, command).await?;
         Subject::Key(&self.named_key(context, key)?).done(outcome)

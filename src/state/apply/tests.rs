@@ -18,6 +18,8 @@ use crate::{
     MemoryTables, NodeRecord, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
+mod grants;
+mod identities;
 mod labels;
 mod restore;
 
@@ -91,6 +93,8 @@ fn invariant_counters_equal_recounts(machine: &Machine) {
         let reserved = reservations.iter().filter(|(_, held)| held.primary.region == peer).count();
         counted.insert(counter::reservations_of(&peer), reserved as u64);
     }
+    counted.extend(grants::counted(machine));
+    counted.extend(identities::counted(machine));
     for (name, count) in &counted {
         assert_eq!(read::count(&machine.tables, name).unwrap(), *count, "{name}");
     }
@@ -192,6 +196,8 @@ fn check_invariants(machine: &Machine) {
     invariant_indexes_fit(machine);
     invariant_aliases_fit(machine);
     invariant_documents_are_whole(machine);
+    grants::invariant_grants_fit(machine);
+    identities::invariant_identities_fit(machine);
 }
 
 fn versions(machine: &Machine) -> BTreeMap<KeyId, (Version, u64)> {
@@ -228,6 +234,12 @@ fn check_change(machine: &Machine, before: &Rows, old: &BTreeMap<KeyId, (Version
                 let record: AliasRecord = decode(AliasRecord::SCHEMA, bytes).unwrap();
                 assert_eq!(read::key(&machine.tables, &record.key_id).unwrap().unwrap().revision, machine.index);
             }
+        }
+        if *table == Table::Grants {
+            grants::check_change(machine, before, row, applied);
+        }
+        if matches!(table, Table::Accounts | Table::Identities | Table::DeniedPrincipals) {
+            identities::check_change(machine, *table, row, applied);
         }
         if *table == Table::Crls {
             assert!(applied.effects.crls, "a revocation list changed and nobody is told");

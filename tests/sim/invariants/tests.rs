@@ -6,8 +6,8 @@ use claviger_barrier::RecordPlace;
 use claviger_crypto::{Secret32, material_id};
 use claviger_state::protocol::{MaterialState, Member, MemberStatus};
 use claviger_state::{
-    Command, CommandBody, CreateAlias, CreateKey, Expected, KeyRecord, MemoryTables, Once, Operation, Outcome as Applied, Overlay,
-    SealedMaterial, apply, read,
+    Authorised, Command, CommandBody, CreateAlias, CreateKey, Expected, KeyRecord, MemoryTables, Once, Operation, Outcome as Applied,
+    Overlay, SealedMaterial, apply, read,
 };
 use claviger_types::{KeyId, KeySpec, KeyUsage, Origin, Region, Timestamp};
 
@@ -41,7 +41,13 @@ impl Site {
         let id = material_id::compute(&id_secret, key, &material).unwrap();
         let seal = |place: &RecordPlace, secret: &Secret32| site.founding.barrier.seal(place.context(), secret.expose()).unwrap();
         let create = CreateKey {
-            once: Once { principal: "p".to_owned(), invocation_id: "i".to_owned(), operation: Operation::CreateKey, body_sha256: [0; 32] },
+            once: Once {
+                principal: "p".to_owned(),
+                invocation_id: "i".to_owned(),
+                operation: Operation::CreateKey,
+                body_sha256: [0; 32],
+                authorised: Authorised::default(),
+            },
             key_id: key,
             account: account(),
             spec: KeySpec::SymmetricDefault,
@@ -49,6 +55,7 @@ impl Site {
             origin: Origin::AwsKms,
             description: "a-key".to_owned(),
             tags: regional_tags(&region(name)),
+            policy: None,
             id_secret: seal(&RecordPlace::id_secret(&key), &id_secret),
             material: SealedMaterial { id, sealed: seal(&RecordPlace::material(&key, &id), &material) },
         };
@@ -186,7 +193,9 @@ fn a_description_that_travels_and_a_switch_that_nobody_threw_are_seen() {
 #[test]
 fn an_alias_in_a_region_where_nobody_gave_one_is_seen() {
     let mut site = Site::new(HERE);
-    let once = Once { principal: "p".to_owned(), invocation_id: "a".to_owned(), operation: Operation::CreateAlias, body_sha256: [0; 32] };
+    let (principal, invocation_id) = ("p".to_owned(), "a".to_owned());
+    let once =
+        Once { principal, invocation_id, operation: Operation::CreateAlias, body_sha256: [0; 32], authorised: Authorised::default() };
     let key = Expected { key_id: site.key, revision: site.record().revision };
     site.apply(3, CommandBody::CreateAlias(CreateAlias { once, name: "alias/one".parse().unwrap(), key })).unwrap();
     let known = |home| KnownKey { name: "a-key".to_owned(), id: site.key, home: region(home), replicas: BTreeMap::new() };
