@@ -59,6 +59,13 @@ impl Texts for BTreeSet<GrantOperation> {
     }
 }
 
+/// `aws:TagKeys` of UntagResource.
+impl Texts for BTreeSet<String> {
+    fn each(&self, visit: &mut dyn FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.iter().try_for_each(|text| visit(text))
+    }
+}
+
 impl Texts for Vec<String> {
     fn each(&self, visit: &mut dyn FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
         self.iter().try_for_each(|text| visit(text))

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use claviger_consensus as consensus;
 use claviger_policy::{Attached, Policy, PolicyKind};
 use claviger_shapes::{ApiError, ErrorCode};
-use claviger_state::{PrincipalIdentity, StateError, Tables, read};
+use claviger_state::read::PrincipalIdentity;
+use claviger_state::{StateError, Tables, read};
 use claviger_types::{Partition, Principal};
 use parking_lot::RwLock;
 

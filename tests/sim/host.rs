@@ -9,7 +9,7 @@ use claviger_service::{CacheLimits, KeyCache, Service, ServiceConfig};
 use claviger_state::{AccountScope, CrlRecord, read};
 use claviger_storage::{LocalIdentity, StateStore, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, PeerClient, serve_known};
-use claviger_types::{AliasId, Clock, KeyId, NodeInstance, Timestamp};
+use claviger_types::{AccountId, AliasId, Clock, KeyId, NodeInstance, Timestamp};
 use tokio::sync::{Notify, watch};
 
 use crate::edge;
@@ -195,6 +195,10 @@ impl Observer for Watched {
     fn aliases_changed(&self, aliases: &[AliasId]) {
         self.world.note(format_args!("{} moves {} alias(es)", self.node, aliases.len()));
         self.cache.aliases_changed(aliases);
+    }
+
+    fn accounts_changed(&self, accounts: &[AccountId]) {
+        self.cache.accounts_changed(accounts);
     }
 
     fn everything_changed(&self) {

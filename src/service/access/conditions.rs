@@ -14,7 +14,7 @@ use crate::caller::Caller;
 use crate::error::Fault;
 
 /// See the module. A value that cannot be read is absent, and its fault refuses the whole request: see `Service::weigh`.
-pub(super) struct Conditions<'a> {
+pub(crate) struct Conditions<'a> {
     pub(super) principal: &'a Principal,
     pub(super) caller: &'a Caller,
     pub(super) source_ip: Option<IpAddr>,
