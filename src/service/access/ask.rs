@@ -18,7 +18,7 @@ pub(crate) struct Ask<'a> {
     pub(crate) replica_region: Option<&'a Region>,
     pub(crate) tags: Option<&'a BTreeMap<String, String>>,
     /// The keys of tags that the request adds or takes away.
-    pub(crate) tag_keys: Option<&'a dyn Texts>,
+    pub(crate) tag_keys: Option<&'a (dyn Texts + Sync)>,
     pub(crate) new_key: Option<NewKey>,
     pub(crate) new_grant: Option<NewGrant<'a>>,
     /// It is about a grant, so `kms:GrantIsForAWSResource` has a value.

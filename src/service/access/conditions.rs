@@ -68,7 +68,7 @@ impl Conditions<'_> {
             ConditionKey::BypassPolicyLockoutSafetyCheck => truth(ask.bypasses_lockout_check),
             ConditionKey::ReplicaRegion => text(ask.replica_region.map(Region::as_str)),
             ConditionKey::RequestTag(name) => text(ask.tags.and_then(|tags| find_ignoring_case(tags, name))),
-            ConditionKey::TagKeys => ask.tag_keys.map_or(Value::Absent, Value::Many),
+            ConditionKey::TagKeys => ask.tag_keys.map_or(Value::Absent, |keys| Value::Many(keys)),
             ConditionKey::RequestAlias => text(self.alias.map(AliasName::as_str)),
             ConditionKey::GranteePrincipal => text(ask.new_grant.map(|grant| grant.grantee)),
             ConditionKey::RetiringPrincipal => text(ask.new_grant.and_then(|grant| grant.retiring)),
