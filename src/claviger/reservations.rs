@@ -17,7 +17,7 @@ pub(crate) struct Reservations {
 impl ReplicaReservations for Reservations {
     fn reserve<'a>(&'a self, target: &'a Region, request: ReservationRequest) -> ReservationFuture<'a> {
         Box::pin(async move {
-            let ReservationRequest { key_id, account, description, tags, deadline } = request;
+            let ReservationRequest { key_id, account, description, tags, deadline, .. } = request;
             let reservation = ReplicaReservation { key_id, account, description, tags, deadline };
             match self.replicator.reserve(target, reservation).await {
                 Ok(Ok(())) => Ok(()),

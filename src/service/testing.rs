@@ -15,8 +15,8 @@ use claviger_consensus::{DuePermit, MemoryRegion, NoDueWork, Observer, ObserverE
 use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
 use claviger_state::protocol::Author;
 use claviger_state::{
-    AccountScope, AddPeer, CommandBody, CrlRecord, FoundRegion, MemoryTables, Outcome, Refusal, RegionKeysRecord, RegionPublicKeys,
-    StateError,
+    AccountScope, AddPeer, ApplyIdentities, CommandBody, CrlRecord, FoundRegion, IdentityChange, IdentityRecord, MemoryTables, Outcome,
+    Refusal, RegionKeysRecord, RegionPublicKeys, StateError, UserRecord, read,
 };
 use claviger_types::{AccountId, AliasId, Clock, ClusterId, Incarnation, KeyId, Partition, Principal, RevocationFlag, Sealed, Timestamp};
 use parking_lot::Mutex;
@@ -51,6 +51,15 @@ pub(crate) fn alice() -> Principal {
 
 pub(crate) fn carol() -> Principal {
     Principal::User { account: account(OTHER_ACCOUNT), name: "carol".to_owned() }
+}
+
+/// A policy that allows everything.
+pub(crate) const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+
+/// A user with these policies of its own.
+pub(crate) fn user<const N: usize>(name: &'static str, policies: [(&str, &str); N]) -> (&'static str, IdentityRecord) {
+    let inline = policies.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();
+    (name, IdentityRecord::User(UserRecord { inline, ..UserRecord::default() }))
 }
 
 pub(crate) fn peer_author() -> Author {
@@ -138,6 +147,8 @@ impl Deployment {
             keyring: Sealed::from_bytes(vec![1]),
             region_keys: RegionKeysRecord { public: keys.clone(), private: Sealed::from_bytes(vec![1]) },
         })));
+        deployment.set_identities(ACCOUNT, [user("alice", [("admin", EVERYTHING)])]);
+        deployment.set_identities(OTHER_ACCOUNT, [user("carol", [("admin", EVERYTHING)])]);
         deployment.apply(CommandBody::AddPeer(Box::new(AddPeer {
             region: PEER.parse().unwrap(),
             cluster_id: ClusterId::from_bytes([9; 16]),
@@ -147,6 +158,15 @@ impl Deployment {
             accounts: AccountScope::All,
         })));
         deployment
+    }
+
+    /// Puts identities into an account, which is made if it is not there.
+    pub(crate) fn set_identities(&self, digits: &str, identities: impl IntoIterator<Item = (&'static str, IdentityRecord)>) {
+        let account = account(digits);
+        let expected_revision = read::account(&*self.memory.tables(), account).unwrap().map(|held| held.revision);
+        let put = |(name, record): (&str, IdentityRecord)| IdentityChange::Put { name: name.to_owned(), record: Box::new(record) };
+        let changes = identities.into_iter().map(put).collect();
+        self.apply(CommandBody::ApplyIdentities(Box::new(ApplyIdentities { account, expected_revision, changes })));
     }
 
     /// Applies a command that must not be refused.

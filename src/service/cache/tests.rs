@@ -28,7 +28,7 @@ fn key(number: u8, revision: u64) -> Arc<CachedKey> {
 }
 
 fn revision(cache: &KeyCache, number: u8) -> Option<u64> {
-    cache.get(&id(number)).map(|key| key.revision())
+    cache.get(&id(number)).map(|key| key.revision)
 }
 
 fn fill(cache: &KeyCache, number: u8, revision: u64) -> bool {
@@ -117,7 +117,7 @@ fn who_holds_a_key_keeps_it_when_it_is_removed() {
     assert!(fill(&cache, 1, 1));
     let held = cache.get(&id(1)).unwrap();
     cache.keys_changed(&[id(1)]);
-    assert_eq!(held.revision(), 1);
+    assert_eq!(held.revision, 1);
 }
 
 #[test]
@@ -257,7 +257,7 @@ proptest! {
                 }
                 Step::Get(number) => {
                     if let Some(key) = cache.get(&id(number)) {
-                        prop_assert_eq!(key.revision(), stored.get(&number).copied().unwrap_or(0));
+                        prop_assert_eq!(key.revision, stored.get(&number).copied().unwrap_or(0));
                     }
                 }
             }
@@ -290,7 +290,7 @@ fn threads_never_read_below_what_was_published() {
                     let read = match cache.get(&id(number)) {
                         Some(key) => {
                             hits.fetch_add(1, Ordering::Relaxed);
-                            key.revision()
+                            key.revision
                         }
                         None => {
                             let stamp = cache.stamp(&id(number));
