@@ -56,6 +56,14 @@ pub(crate) fn carol() -> Principal {
 /// A policy that allows everything.
 pub(crate) const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
 
+/// A key policy that lets everybody of the key's account do everything.
+pub(crate) const EVERYBODY: &str =
+    r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#;
+
+pub(crate) fn arn_of(principal: &Principal) -> String {
+    principal.arn(&Partition::default())
+}
+
 /// A user with these policies of its own.
 pub(crate) fn user<const N: usize>(name: &'static str, policies: [(&str, &str); N]) -> (&'static str, IdentityRecord) {
     let inline = policies.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect();

@@ -63,16 +63,6 @@ fn a_key_of_another_account_is_denied_in_the_same_words_whether_it_exists_or_not
 }
 
 #[test]
-fn no_foreign_key_is_looked_up() {
-    let node = Deployment::new().node();
-    let foreign = format!("arn:aws:kms:{HERE}:{OTHER_ACCOUNT}:key/{UNKNOWN}");
-    let reads = || node.region.reads.load(std::sync::atomic::Ordering::SeqCst);
-    let before = reads();
-    assert_eq!(node.error(Operation::DescribeKey, &json!({"KeyId": foreign})).0, ErrorCode::AccessDenied);
-    assert_eq!(reads(), before);
-}
-
-#[test]
 fn a_key_arn_of_another_region_or_partition_is_invalid() {
     let node = Deployment::new().node();
     let key = node.create_key(true);
@@ -118,20 +108,4 @@ fn a_ciphertext_of_an_unknown_or_foreign_key_is_refused_in_one_way() {
     assert_eq!(node.ask(carol(), Operation::Decrypt, &json!({"CiphertextBlob": foreign})).unwrap_err(), refused);
     let body = json!({"CiphertextBlob": unknown, "DestinationKeyId": own});
     assert_eq!(node.ask(alice(), Operation::ReEncrypt, &body).unwrap_err(), refused);
-}
-
-#[test]
-fn all_principals_of_an_account_use_its_keys() {
-    use claviger_types::Principal;
-
-    let node = Deployment::new().node();
-    let key = node.create_key(false);
-    let account = crate::testing::account(ACCOUNT);
-    for principal in [
-        Principal::Root { account },
-        Principal::User { account, name: "bob".to_owned() },
-        Principal::AssumedRole { account, role: "ops".to_owned(), session: "s".to_owned() },
-    ] {
-        assert!(node.ask(principal, Operation::DescribeKey, &json!({"KeyId": key})).is_ok());
-    }
 }

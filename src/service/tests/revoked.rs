@@ -9,7 +9,7 @@ use claviger_types::RevocationFlag;
 use serde_json::{Value, json};
 
 use super::access::naming;
-use crate::testing::{Deployment, Node, alice};
+use crate::testing::{Deployment, EVERYBODY, Node, alice, arn_of};
 
 /// Every operation.
 fn all(node: &Node, key: &str) -> Vec<(Operation, Value)> {
@@ -25,6 +25,14 @@ fn all(node: &Node, key: &str) -> Vec<(Operation, Value)> {
         (Operation::CreateKey, json!({})),
         (Operation::ListKeys, json!({})),
         (Operation::GenerateRandom, json!({"NumberOfBytes": 8})),
+        (Operation::GetKeyPolicy, json!({"KeyId": key})),
+        (Operation::ListKeyPolicies, json!({"KeyId": key})),
+        (Operation::PutKeyPolicy, json!({"KeyId": key, "Policy": EVERYBODY})),
+        (Operation::CreateGrant, json!({"KeyId": key, "GranteePrincipal": arn_of(&alice()), "Operations": ["Decrypt"]})),
+        (Operation::ListGrants, json!({"KeyId": key})),
+        (Operation::ListRetirableGrants, json!({"RetiringPrincipal": arn_of(&alice())})),
+        (Operation::RetireGrant, json!({"KeyId": key, "GrantId": "0f".repeat(32)})),
+        (Operation::RevokeGrant, json!({"KeyId": key, "GrantId": "0f".repeat(32)})),
     ];
     let requests: Vec<_> = naming(node, key).into_iter().map(|(operation, body, _)| (operation, body)).chain(others).collect();
     let covered: BTreeSet<_> = requests.iter().map(|(operation, _)| operation.as_str()).collect();
