@@ -95,8 +95,10 @@ impl Condition {
             Qualifier::ForAnyValue => false,
         };
         // All: until one does not. Any: until one does.
-        let flow =
-            texts.each(&mut |text| if satisfies(&Value::Text(text)) == all { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
+        let flow = texts.each(&mut |text| match satisfies(&Value::Text(text)) {
+            satisfied if satisfied == all && !steps.are_spent() => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        });
         flow.is_continue() == all
     }
 
@@ -169,12 +171,22 @@ impl Test {
 
     /// Whether one of the policy's values matches this one of the request; none if none does and a variable stood for nothing.
     fn matches<C: Context + ?Sized>(&self, value: &Value<'_>, context: &C, steps: &Steps) -> Option<bool> {
+        // Texts are counted as they are compared.
+        steps.take(match self {
+            Self::Text { .. } | Self::Arn(_) | Self::Null(_) => 0,
+            Self::Number(_, values) => values.len() as u64,
+            Self::Time(_, values) => values.len() as u64,
+            Self::Bool(values) => values.len() as u64,
+            Self::Bytes(values) => values.len() as u64,
+            Self::Ip(values) => values.len() as u64,
+        });
         Some(match self {
             Self::Text { fold, patterns } => {
-                return text_of(value, |text| any(patterns, |pattern| pattern.matches(text, context, *fold, steps))).unwrap_or(Some(false));
+                return text_of(value, |text| any(patterns, steps, |pattern| pattern.matches(text, context, *fold, steps)))
+                    .unwrap_or(Some(false));
             }
             Self::Arn(patterns) => {
-                return text_of(value, |text| any(patterns, |pattern| pattern.matches_arn(text, context, false, steps)))
+                return text_of(value, |text| any(patterns, steps, |pattern| pattern.matches_arn(text, context, false, steps)))
                     .unwrap_or(Some(false));
             }
             Self::Number(order, numbers) => number_of(value).is_some_and(|own| numbers.iter().any(|number| order.holds(&own, number))),
@@ -192,10 +204,12 @@ fn all<T>(values: &[String], parse: impl Fn(&str) -> Option<T>, reason: &'static
 }
 
 /// Whether one pattern matches; none if none does and one could not be resolved.
-fn any(patterns: &[TextPattern], matches: impl Fn(&TextPattern) -> Option<bool>) -> Option<bool> {
+fn any(patterns: &[TextPattern], steps: &Steps, matches: impl Fn(&TextPattern) -> Option<bool>) -> Option<bool> {
     let mut found = Some(false);
     for pattern in patterns {
+        steps.take(1);
         match matches(pattern) {
+            _ if steps.are_spent() => return None,
             Some(true) => return Some(true),
             Some(false) => {}
             None => found = None,

@@ -95,7 +95,7 @@ impl Documents<'_> {
 /// Whether the caller may do what it asks. RetireGrant is asked of [`may_retire`], for a grant is what it is about; here it is
 /// always refused.
 pub fn decide<C: Context + ?Sized>(request: &Request<'_, C>, documents: &Documents<'_>) -> Decision {
-    judge(request, documents, None, &mut Unobserved, &Steps::new())
+    judge(request, documents, None, &mut Unobserved, &Steps::of_a_decision())
 }
 
 /// Whether the caller may retire this grant (rules page, section 9): it is the retiring principal; or it is the grantee and
@@ -103,7 +103,7 @@ pub fn decide<C: Context + ?Sized>(request: &Request<'_, C>, documents: &Documen
 /// issued the grant, or is itself the retiring principal or such a grantee. The key policy can deny it and cannot allow it. The
 /// grants among the documents are not looked at.
 pub fn may_retire<C: Context + ?Sized>(request: &Request<'_, C>, documents: &Documents<'_>, grant: &GrantView<'_>) -> Decision {
-    judge(request, documents, Some(grant), &mut Unobserved, &Steps::new())
+    judge(request, documents, Some(grant), &mut Unobserved, &Steps::of_a_decision())
 }
 
 /// What the documents say, once none denies.
@@ -280,6 +280,9 @@ fn allow<C: Context + ?Sized, O: Observer>(
     verdicts: &Verdicts,
     observer: &mut O,
 ) -> Result<Basis, Denial> {
+    if request.action == Action::RetireGrant {
+        return Err(Denial::MayNotRetire);
+    }
     let across = request.caller.account() != request.owner;
     if documents.key_policy.is_none() {
         if across {
@@ -289,9 +292,6 @@ fn allow<C: Context + ?Sized, O: Observer>(
     }
     if across && !request.action.crosses_accounts() {
         return Err(Denial::OtherAccount);
-    }
-    if request.action == Action::RetireGrant {
-        return Err(Denial::MayNotRetire);
     }
     let by_policy = match verdicts.key {
         None => Err(Denial::NoAllow(Document::KeyPolicy)),

@@ -36,10 +36,10 @@ fn explain_with<C: Context + ?Sized>(
     partition: &Partition,
 ) -> Trace {
     let mut recorder = Recorder { partition, documents: Vec::new(), grants: Vec::new() };
-    let steps = Steps::new();
+    let steps = Steps::of_a_decision();
     let decision = judge(request, documents, retired, &mut recorder, &steps);
     // What only the trace looked at must not spend what the decision has.
-    let decision = if steps.are_spent() { judge(request, documents, retired, &mut Unobserved, &Steps::new()) } else { decision };
+    let decision = if steps.are_spent() { judge(request, documents, retired, &mut Unobserved, &Steps::of_a_decision()) } else { decision };
     Trace {
         caller: request.caller.arn(partition),
         action: request.action.as_str(),

@@ -157,6 +157,7 @@ fn who_may_retire() {
     assert_eq!(retire(&foreigner("carol"), &documents, &grant), Decision::Denied(Denial::MayNotRetire));
     let asked_elsewhere = decide_request(&request(&root(), Action::RetireGrant, &Facts::default()), &documents);
     assert_eq!(asked_elsewhere, Decision::Denied(Denial::MayNotRetire));
+    assert_eq!(decide_request(&request(&root(), Action::RetireGrant, &Facts::default()), &Documents::NONE), asked_elsewhere);
     // The issuing account's policies delegate it.
     let delegating = [identity(&json!([{"Effect": "Allow", "Action": "kms:RetireGrant", "Resource": "*"}]))];
     assert_eq!(retire(&user("eve"), &Documents { identity: &delegating, ..documents }, &grant), yes);
