@@ -315,6 +315,9 @@ fn parse_variable(inside: &str) -> Result<Piece, &'static str> {
 
 /// One character for one, so that a folded text keeps its wildcards in place.
 fn lower(character: char) -> char {
+    if character.is_ascii() {
+        return character.to_ascii_lowercase();
+    }
     let mut lower = character.to_lowercase();
     match (lower.next(), lower.next()) {
         (Some(one), None) => one,
