@@ -95,15 +95,20 @@ impl Condition {
             Qualifier::ForAnyValue => false,
         };
         // All: until one does not. Any: until one does.
-        let flow =
-            texts.each(&mut |text| if satisfies(&Value::Text(text)) == all { ControlFlow::Continue(()) } else { ControlFlow::Break(()) });
+        let flow = texts.each(&mut |text| match satisfies(&Value::Text(text)) {
+            satisfied if satisfied == all && !steps.are_spent() => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        });
         flow.is_continue() == all
     }
 
     /// The policy's values, as they could be written.
     pub(crate) fn values(&self) -> Vec<String> {
         match &self.test {
-            Test::Text { patterns, .. } | Test::Arn(patterns) => patterns.iter().map(ToString::to_string).collect(),
+            Test::Text { patterns, .. } | Test::Arn(patterns) => {
+                let wildcards = self.operator.base.has_wildcards();
+                patterns.iter().map(|pattern| pattern.written(wildcards)).collect()
+            }
             Test::Number(_, numbers) => numbers.iter().map(ToString::to_string).collect(),
             Test::Time(_, times) => times.iter().map(|millis| literal::format_seconds(millis.div_euclid(1000))).collect(),
             Test::Bool(values) | Test::Null(values) => values.iter().map(ToString::to_string).collect(),
@@ -129,18 +134,22 @@ impl Condition {
 
 impl Test {
     fn parse(base: Base, values: &[String], variables: bool) -> Result<Self, &'static str> {
-        let texts =
-            |wildcards| values.iter().map(|text| TextPattern::parse(text, Reading { wildcards, variables })).collect::<Result<_, _>>();
-        let text = |fold, wildcards| texts(wildcards).map(|patterns| Self::Text { fold, patterns });
+        let texts = || {
+            values
+                .iter()
+                .map(|text| TextPattern::parse(text, Reading { wildcards: base.has_wildcards(), variables }))
+                .collect::<Result<_, _>>()
+        };
+        let text = |fold| texts().map(|patterns| Self::Text { fold, patterns });
         let number = |order| all(values, literal::parse_number, "must be a number").map(|numbers| Self::Number(order, numbers));
         let date = |order| {
             all(values, literal::parse_time, "must be a date of ISO 8601 or seconds since 1970").map(|times| Self::Time(order, times))
         };
         let bools = || all(values, literal::parse_bool, "must be true or false");
         match base {
-            Base::StringEquals | Base::StringNotEquals => text(false, false),
-            Base::StringEqualsIgnoreCase | Base::StringNotEqualsIgnoreCase => text(true, false),
-            Base::StringLike | Base::StringNotLike => text(false, true),
+            Base::StringEquals | Base::StringNotEquals => text(false),
+            Base::StringEqualsIgnoreCase | Base::StringNotEqualsIgnoreCase => text(true),
+            Base::StringLike | Base::StringNotLike => text(false),
             Base::NumericEquals | Base::NumericNotEquals => number(Order::Equal),
             Base::NumericLessThan => number(Order::Less),
             Base::NumericLessThanEquals => number(Order::LessOrEqual),
@@ -158,7 +167,7 @@ impl Test {
                 all(values, Network::parse, "must be an IP address or a network in CIDR notation").map(Self::Ip)
             }
             Base::ArnEquals | Base::ArnLike | Base::ArnNotEquals | Base::ArnNotLike => {
-                let patterns: Box<[TextPattern]> = texts(true)?;
+                let patterns: Box<[TextPattern]> = texts()?;
                 if patterns.iter().any(|pattern| pattern.arn_parts().is_some_and(|parts| parts != 6)) {
                     return Err("must be an ARN, with all six of its parts");
                 }
@@ -169,12 +178,22 @@ impl Test {
 
     /// Whether one of the policy's values matches this one of the request; none if none does and a variable stood for nothing.
     fn matches<C: Context + ?Sized>(&self, value: &Value<'_>, context: &C, steps: &Steps) -> Option<bool> {
+        // Texts are counted as they are compared.
+        steps.take(match self {
+            Self::Text { .. } | Self::Arn(_) | Self::Null(_) => 0,
+            Self::Number(_, values) => values.len() as u64,
+            Self::Time(_, values) => values.len() as u64,
+            Self::Bool(values) => values.len() as u64,
+            Self::Bytes(values) => values.len() as u64,
+            Self::Ip(values) => values.len() as u64,
+        });
         Some(match self {
             Self::Text { fold, patterns } => {
-                return text_of(value, |text| any(patterns, |pattern| pattern.matches(text, context, *fold, steps))).unwrap_or(Some(false));
+                return text_of(value, |text| any(patterns, steps, |pattern| pattern.matches(text, context, *fold, steps)))
+                    .unwrap_or(Some(false));
             }
             Self::Arn(patterns) => {
-                return text_of(value, |text| any(patterns, |pattern| pattern.matches_arn(text, context, false, steps)))
+                return text_of(value, |text| any(patterns, steps, |pattern| pattern.matches_arn(text, context, false, steps)))
                     .unwrap_or(Some(false));
             }
             Self::Number(order, numbers) => number_of(value).is_some_and(|own| numbers.iter().any(|number| order.holds(&own, number))),
@@ -192,10 +211,12 @@ fn all<T>(values: &[String], parse: impl Fn(&str) -> Option<T>, reason: &'static
 }
 
 /// Whether one pattern matches; none if none does and one could not be resolved.
-fn any(patterns: &[TextPattern], matches: impl Fn(&TextPattern) -> Option<bool>) -> Option<bool> {
+fn any(patterns: &[TextPattern], steps: &Steps, matches: impl Fn(&TextPattern) -> Option<bool>) -> Option<bool> {
     let mut found = Some(false);
     for pattern in patterns {
+        steps.take(1);
         match matches(pattern) {
+            _ if steps.are_spent() => return None,
             Some(true) => return Some(true),
             Some(false) => {}
             None => found = None,

@@ -95,7 +95,7 @@ impl Documents<'_> {
 /// Whether the caller may do what it asks. RetireGrant is asked of [`may_retire`], for a grant is what it is about; here it is
 /// always refused.
 pub fn decide<C: Context + ?Sized>(request: &Request<'_, C>, documents: &Documents<'_>) -> Decision {
-    judge(request, documents, None, &mut Unobserved, &Steps::new())
+    judge(request, documents, None, &mut Unobserved, &Steps::of_a_decision())
 }
 
 /// Whether the caller may retire this grant (rules page, section 9): it is the retiring principal; or it is the grantee and
@@ -103,7 +103,7 @@ pub fn decide<C: Context + ?Sized>(request: &Request<'_, C>, documents: &Documen
 /// issued the grant, or is itself the retiring principal or such a grantee. The key policy can deny it and cannot allow it. The
 /// grants among the documents are not looked at.
 pub fn may_retire<C: Context + ?Sized>(request: &Request<'_, C>, documents: &Documents<'_>, grant: &GrantView<'_>) -> Decision {
-    judge(request, documents, Some(grant), &mut Unobserved, &Steps::new())
+    judge(request, documents, Some(grant), &mut Unobserved, &Steps::of_a_decision())
 }
 
 /// What the documents say, once none denies.
@@ -280,6 +280,9 @@ fn allow<C: Context + ?Sized, O: Observer>(
     verdicts: &Verdicts,
     observer: &mut O,
 ) -> Result<Basis, Denial> {
+    if request.action == Action::RetireGrant {
+        return Err(Denial::MayNotRetire);
+    }
     let across = request.caller.account() != request.owner;
     if documents.key_policy.is_none() {
         if across {
@@ -289,9 +292,6 @@ fn allow<C: Context + ?Sized, O: Observer>(
     }
     if across && !request.action.crosses_accounts() {
         return Err(Denial::OtherAccount);
-    }
-    if request.action == Action::RetireGrant {
-        return Err(Denial::MayNotRetire);
     }
     let by_policy = match verdicts.key {
         None => Err(Denial::NoAllow(Document::KeyPolicy)),
@@ -316,14 +316,11 @@ fn find_grant<C: Context + ?Sized, O: Observer>(
     let operation = request.action.grant_operation()?;
     let mut found = None;
     let _ = documents.grants.each(&mut |grant| {
-        let named = closeness(grant.grantee, request.caller);
-        if named.is_none() && !O::EXPLAINS {
-            return ControlFlow::Continue(());
-        }
+        let Some(closeness) = closeness(grant.grantee, request.caller) else { return ControlFlow::Continue(()) };
         let listed = grant.operations.contains(&operation);
         let admitted = admits(grant, operation, request.encryption_context, request.new_grant);
-        let suffices = named.is_some_and(|closeness| verdicts.suffice(closeness).is_ok());
-        observer.grant(grant, [named.is_some(), listed, admitted, suffices]);
+        let suffices = verdicts.suffice(closeness).is_ok();
+        observer.grant(grant, [listed, admitted, suffices]);
         if listed && admitted && suffices {
             found = found.or(Some(Basis::Grant(grant.id)));
         }

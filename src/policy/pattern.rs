@@ -4,7 +4,6 @@
 //! decision, and one that runs out is a refusal. What a variable stands for is literal: a tag `*` is no wildcard.
 
 use std::cell::Cell;
-use std::fmt;
 
 use claviger_types::limits::POLICY_STEPS_MAX;
 
@@ -23,16 +22,21 @@ const COLON: Token = ':' as Token;
 pub(crate) struct Steps(Cell<u64>);
 
 impl Steps {
-    pub(crate) const fn new() -> Self {
-        Self(Cell::new(POLICY_STEPS_MAX))
+    /// What one decision may take.
+    pub(crate) const fn of_a_decision() -> Self {
+        Self::new(POLICY_STEPS_MAX)
+    }
+
+    pub(crate) const fn new(allowance: u64) -> Self {
+        Self(Cell::new(allowance))
     }
 
     /// For parsing, where pattern and text are both short.
     pub(crate) const fn unlimited() -> Self {
-        Self(Cell::new(u64::MAX))
+        Self::new(u64::MAX)
     }
 
-    fn take(&self, steps: u64) {
+    pub(crate) fn take(&self, steps: u64) {
         self.0.set(self.0.get().saturating_sub(steps));
     }
 
@@ -183,14 +187,16 @@ impl TextPattern {
             Self::Glob(tokens) => Some(glob(tokens, text, steps)),
             // The usual form, `${aws:PrincipalTag/team}` and nothing else, makes no copy.
             Self::Template(pieces) if let [Piece::Variable { key, default }] = &**pieces => {
+                steps.take(text.len() as u64);
                 text_of(&context.value(key), |value| is_same(value, text, fold))
                     .or_else(|| default.as_ref().map(|value| is_same(value, text, fold)))
             }
             Self::Template(_) if fold => {
-                let folded = self.tokens(context)?.into_iter().map(|token| char::from_u32(token).map_or(token, |c| lower(c) as Token));
+                let folded =
+                    self.tokens(context, steps)?.into_iter().map(|token| char::from_u32(token).map_or(token, |c| lower(c) as Token));
                 Some(glob(&folded.collect::<Vec<_>>(), &text.chars().map(lower).collect::<String>(), steps))
             }
-            Self::Template(_) => Some(glob(&self.tokens(context)?, text, steps)),
+            Self::Template(_) => Some(glob(&self.tokens(context, steps)?, text, steps)),
         }
     }
 
@@ -199,7 +205,7 @@ impl TextPattern {
         match self {
             Self::Literal(literal) if !complete || literal.splitn(6, ':').count() == 6 => Some(**literal == *text),
             Self::Glob(tokens) => Some(arn_glob(tokens, text, complete, steps)),
-            Self::Literal(_) | Self::Template(_) => Some(arn_glob(&self.tokens(context)?, text, complete, steps)),
+            Self::Literal(_) | Self::Template(_) => Some(arn_glob(&self.tokens(context, steps)?, text, complete, steps)),
         }
     }
 
@@ -212,13 +218,15 @@ impl TextPattern {
         }
     }
 
-    fn tokens<C: Context + ?Sized>(&self, context: &C) -> Option<Vec<Token>> {
+    /// All of it, variables resolved; none if one stands for nothing, or if that takes more steps than are left.
+    fn tokens<C: Context + ?Sized>(&self, context: &C, steps: &Steps) -> Option<Vec<Token>> {
         let mut tokens = Vec::new();
         match self {
             Self::Literal(text) => tokens.extend(text.chars().map(|c| c as Token)),
             Self::Glob(own) => tokens.extend_from_slice(own),
             Self::Template(pieces) => {
                 for piece in pieces {
+                    let before = tokens.len();
                     match piece {
                         Piece::Tokens(own) => tokens.extend_from_slice(own),
                         Piece::Variable { key, default } => {
@@ -226,10 +234,42 @@ impl TextPattern {
                             text_of(&context.value(key), &mut push).or_else(|| default.as_deref().map(push))?;
                         }
                     }
+                    steps.take((tokens.len() - before) as u64);
+                    if steps.are_spent() {
+                        return None;
+                    }
                 }
             }
         }
         Some(tokens)
+    }
+
+    /// As it could be written; `wildcards` if `*` and `?` would be wildcards there.
+    pub(crate) fn written(&self, wildcards: bool) -> String {
+        let character = |character: char| match character {
+            '*' | '?' if wildcards => format!("${{{character}}}"),
+            _ => character.to_string(),
+        };
+        let of_tokens = |tokens: &[Token]| -> String {
+            let of = |token: &Token| match *token {
+                MANY => "*".to_owned(),
+                ONE => "?".to_owned(),
+                other => char::from_u32(other).map(character).unwrap_or_default(),
+            };
+            tokens.iter().map(of).collect()
+        };
+        match self {
+            Self::Literal(text) => text.chars().map(character).collect(),
+            Self::Glob(tokens) => of_tokens(tokens),
+            Self::Template(pieces) => {
+                let of = |piece: &Piece| match piece {
+                    Piece::Tokens(tokens) => of_tokens(tokens),
+                    Piece::Variable { key, default: None } => format!("${{{key}}}"),
+                    Piece::Variable { key, default: Some(default) } => format!("${{{key}, '{default}'}}"),
+                };
+                pieces.iter().map(of).collect()
+            }
+        }
     }
 
     pub(crate) fn heap_bytes(&self) -> usize {
@@ -243,32 +283,6 @@ impl TextPattern {
                 };
                 size_of_val(&**pieces) + pieces.iter().map(of).sum::<usize>()
             }
-        }
-    }
-}
-
-/// As it was written, but for `${*}` where no wildcard was meant anyway.
-impl fmt::Display for TextPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write_tokens = |f: &mut fmt::Formatter<'_>, tokens: &[Token]| {
-            tokens.iter().try_for_each(|token| match *token {
-                MANY => f.write_str("*"),
-                ONE => f.write_str("?"),
-                other => match char::from_u32(other) {
-                    Some(character @ ('*' | '?')) => write!(f, "${{{character}}}"),
-                    Some(character) => write!(f, "{character}"),
-                    None => Ok(()),
-                },
-            })
-        };
-        match self {
-            Self::Literal(text) => f.write_str(text),
-            Self::Glob(tokens) => write_tokens(f, tokens),
-            Self::Template(pieces) => pieces.iter().try_for_each(|piece| match piece {
-                Piece::Tokens(tokens) => write_tokens(f, tokens),
-                Piece::Variable { key, default: None } => write!(f, "${{{key}}}"),
-                Piece::Variable { key, default: Some(default) } => write!(f, "${{{key}, '{default}'}}"),
-            }),
         }
     }
 }
@@ -301,6 +315,9 @@ fn parse_variable(inside: &str) -> Result<Piece, &'static str> {
 
 /// One character for one, so that a folded text keeps its wildcards in place.
 fn lower(character: char) -> char {
+    if character.is_ascii() {
+        return character.to_ascii_lowercase();
+    }
     let mut lower = character.to_lowercase();
     match (lower.next(), lower.next()) {
         (Some(one), None) => one,
@@ -310,4 +327,52 @@ fn lower(character: char) -> char {
 
 fn is_same(own: &str, text: &str, fold: bool) -> bool {
     if fold { own.chars().map(lower).eq(text.chars().map(lower)) } else { own == text }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn tokens(pattern: &str) -> Vec<Token> {
+        pattern.chars().map(token).collect()
+    }
+
+    /// The definition, exponential as it is.
+    fn reference(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some(('*', rest)), _) => reference(rest, text) || text.split_first().is_some_and(|(_, text)| reference(pattern, text)),
+            (Some((token, pattern)), Some((character, text))) => (*token == '?' || token == character) && reference(pattern, text),
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_match_is_what_its_definition_says_within_pattern_times_text(pattern in "[ab?*]{0,8}", text in "[abé]{0,8}") {
+            let steps = Steps::new(1_000_000);
+            let (chars, of): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+            prop_assert_eq!(glob(&tokens(&pattern), &text, &steps), reference(&chars, &of));
+            prop_assert!(1_000_000 - steps.left() <= (chars.len() as u64 + 1) * (of.len() as u64 + 2));
+        }
+
+        #[test]
+        fn a_match_stops_at_its_allowance(pattern in "[a*?]{0,200}", text in "a{0,200}b", allowance in 0_u64..100) {
+            let steps = Steps::new(allowance);
+            let matched = glob(&tokens(&pattern), &text, &steps);
+            prop_assert!(!matched || !steps.are_spent());
+        }
+    }
+
+    #[test]
+    fn parts_of_arns_are_completed_only_where_that_is_wanted() {
+        let matches = |pattern: &str, complete| arn_glob(&tokens(pattern), "arn:aws:kms:r:1:key/a:b", complete, &Steps::unlimited());
+        assert!(matches("arn:aws:kms:*:1:key/a:b", false) && matches("arn:aws:kms:*:1:key/*", false));
+        assert!(matches("arn:aws:kms", true) && !matches("arn:aws:kms", false));
+        assert!(!matches("arn:aws:k", true) && !matches("*", false) && !matches("arn:*:b", true));
+        assert!(!arn_glob(&tokens("arn:aws:kms"), "arn:aws:kms", true, &Steps::unlimited()));
+        assert!(!arn_glob(&tokens("arn:*:*:*:*:*"), "*", true, &Steps::unlimited()));
+    }
 }

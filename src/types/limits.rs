@@ -100,7 +100,7 @@ pub const IDENTITIES_PER_ACCOUNT_MAX: u64 = 20_000;
 /// Changes of identities that one command carries.
 pub const IDENTITY_CHANGES_MAX: usize = 500;
 /// Steps that one decision may take in matching text with wildcards; past them it is a refusal. A document without thousands of
-/// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this; here it is some 10 ms.
+/// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this. It is some milliseconds.
 pub const POLICY_STEPS_MAX: u64 = 4_000_000;
 /// Accounts whose identities one region holds.
 pub const ACCOUNTS_MAX: u64 = 10_000;

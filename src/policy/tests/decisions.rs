@@ -241,6 +241,7 @@ fn without_a_key_identity_policies_decide() {
     assert_eq!(create(&user("alice"), &bounded), denied(Denial::NoAllow(Document::PermissionsBoundary)));
     // The root needs no policy, and a Deny still holds it.
     assert!(create(&root(), &Documents::NONE).is_allowed());
+    assert!(create(&root(), &Documents { boundary: Some(&bound), ..Documents::NONE }).is_allowed());
     let deny = deny_all();
     let denying = Documents { session: Some(&deny.policy), ..Documents::NONE };
     assert_eq!(create(&root(), &denying), denied(Denial::Explicit(Document::SessionPolicy)));

@@ -1,9 +1,14 @@
 //! Tests of whole documents and decisions, by topic; what they share is here.
 
+mod allocations;
+mod bounds;
 mod decisions;
+mod differential;
 mod documents;
 mod grants;
+mod kms_examples;
 mod operators;
+mod properties;
 mod variables;
 
 use std::collections::BTreeMap;
