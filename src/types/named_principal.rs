@@ -45,7 +45,8 @@ impl NamedPrincipal {
     /// # Errors
     /// When the text names no account, user, role or session of a role in this partition.
     pub fn parse(text: &str, partition: &Partition) -> Result<Self, ParseError> {
-        const SHAPE: ParseError = ParseError::new("principal", "must be the ARN of an account's root, a user, a role or a session of a role");
+        const SHAPE: ParseError =
+            ParseError::new("principal", "must be the ARN of an account's root, a user, a role or a session of a role");
         if let Ok(account) = text.parse() {
             return Ok(Self::Account(account));
         }
@@ -72,7 +73,9 @@ impl NamedPrincipal {
     /// The account that it is, or belongs to.
     pub const fn account(&self) -> AccountId {
         match self {
-            Self::Account(account) | Self::User { account, .. } | Self::Role { account, .. } | Self::AssumedRole { account, .. } => *account,
+            Self::Account(account) | Self::User { account, .. } | Self::Role { account, .. } | Self::AssumedRole { account, .. } => {
+                *account
+            }
         }
     }
 
