@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use claviger_barrier::{Barrier, Keyring, RecordPlace, RootKey};
 use claviger_crypto::Secret32;
 use claviger_state::{
-    Command, CommandBody, CreateKey, FoundRegion, KeyRecord, MaterialRecord, MemoryTables, Once, Operation, Overlay, Record,
+    Authorised, Command, CommandBody, CreateKey, FoundRegion, KeyRecord, MaterialRecord, MemoryTables, Once, Operation, Overlay, Record,
     RegionKeysRecord, RegionPublicKeys, SealedMaterial, Table, apply,
 };
 use claviger_types::{ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Sealed, Timestamp, encoding};
@@ -72,6 +72,7 @@ impl Fixture {
                 invocation_id: format!("invocation-{number}"),
                 operation: Operation::CreateKey,
                 body_sha256: [0; 32],
+                authorised: Authorised::default(),
             },
             key_id,
             account: "111122223333".parse().unwrap(),
@@ -80,6 +81,7 @@ impl Fixture {
             origin: Origin::AwsKms,
             description: description.to_owned(),
             tags: BTreeMap::from([("project".to_owned(), "moonshot".to_owned())]),
+            policy: None,
             id_secret: seal(RecordPlace::id_secret(&key_id)),
             material: SealedMaterial { id: material_id, sealed: seal(RecordPlace::material(&key_id, &material_id)) },
         };

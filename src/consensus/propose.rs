@@ -244,6 +244,10 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::TagResource(_)
         | CommandBody::UntagResource(_)
         | CommandBody::UpdateKeyDescription(_)
+        | CommandBody::PutKeyPolicy(_)
+        | CommandBody::CreateGrant(_)
+        | CommandBody::RetireGrant(_)
+        | CommandBody::RevokeGrant(_)
         | CommandBody::Tick
         | CommandBody::AcceptClock
         | CommandBody::RegisterNode(_)
@@ -255,6 +259,11 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::RemoveNode { .. }
         | CommandBody::SetNodeRole { .. } => true,
         // The second time it says that it is founded, that nothing changed, that nothing is newer.
-        CommandBody::FoundRegion(_) | CommandBody::AddPeer(_) | CommandBody::Reserve(_) | CommandBody::ReceiveDocuments(_) => false,
+        CommandBody::FoundRegion(_)
+        | CommandBody::AddPeer(_)
+        | CommandBody::Reserve(_)
+        | CommandBody::ReceiveDocuments(_)
+        | CommandBody::ApplyIdentities(_)
+        | CommandBody::SetPrincipalDenied(_) => false,
     }
 }

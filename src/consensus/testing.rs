@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_state::{
-    CommandBody, CreateKey, CrlRecord, FoundRegion, Once, Operation, Outcome, RegionKeysRecord, RegionPublicKeys, SealedMaterial, Tables,
-    read,
+    Authorised, CommandBody, CreateKey, CrlRecord, FoundRegion, Once, Operation, Outcome, RegionKeysRecord, RegionPublicKeys,
+    SealedMaterial, Tables, read,
 };
 use claviger_storage::{LocalIdentity, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, ClientTls, IdentityFiles, PeerClient, ServerTls, serve};
@@ -401,6 +401,7 @@ pub(crate) fn create_key(number: u64) -> CommandBody {
             invocation_id: number.to_string(),
             operation: Operation::CreateKey,
             body_sha256: [0; 32],
+            authorised: Authorised::default(),
         },
         key_id: KeyId::multi_region(id),
         account: ACCOUNT.parse().unwrap(),
@@ -409,6 +410,7 @@ pub(crate) fn create_key(number: u64) -> CommandBody {
         origin: Origin::AwsKms,
         description: String::new(),
         tags: BTreeMap::new(),
+        policy: None,
         id_secret: Sealed::from_bytes(vec![5]),
         material: SealedMaterial { id: MaterialId::from_bytes([6; 32]), sealed: Sealed::from_bytes(vec![7; 100]) },
     }))

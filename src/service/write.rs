@@ -2,7 +2,7 @@
 
 use claviger_consensus as consensus;
 use claviger_shapes::ApiError;
-use claviger_state::{CommandBody, Once, Operation, Outcome, Refusal, read};
+use claviger_state::{Authorised, CommandBody, Once, Operation, Outcome, Refusal, read};
 
 use crate::error::{Fault, not_proposed};
 use crate::{Context, Service};
@@ -43,9 +43,13 @@ impl<R: consensus::Region> Service<R> {
     /// Names the invocation: by the SDK's id, or, when the client sent none, by one that is this request's alone.
     pub(crate) fn once(&self, context: &Context, operation: Operation) -> Once {
         let principal = context.principal.arn(&self.config.partition);
+        // Nothing but keys is read to authorise yet.
+        let authorised = Authorised::default();
         match &context.invocation {
-            Some(invocation) => Once { principal, invocation_id: invocation.id.clone(), operation, body_sha256: invocation.body_sha256 },
-            None => Once { principal, invocation_id: context.request_id.to_string(), operation, body_sha256: [0; 32] },
+            Some(invocation) => {
+                Once { principal, invocation_id: invocation.id.clone(), operation, body_sha256: invocation.body_sha256, authorised }
+            }
+            None => Once { principal, invocation_id: context.request_id.to_string(), operation, body_sha256: [0; 32], authorised },
         }
     }
 

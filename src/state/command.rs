@@ -10,6 +10,10 @@ use claviger_types::{
 };
 use serde::{Deserialize, Serialize};
 
+mod access;
+
+pub use access::{ApplyIdentities, Authorised, CreateGrant, IdentityChange, PutKeyPolicy, RetireGrant, RevokeGrant, SetPrincipalDenied};
+
 use crate::{AccountScope, NodeRole, Operation, RegionKeysRecord, RegionPublicKeys};
 
 /// A command with the time at which the leader proposed it.
@@ -23,7 +27,7 @@ pub struct Command {
 
 impl Command {
     /// Schema version of an encoded command.
-    pub const SCHEMA: u8 = 1;
+    pub const SCHEMA: u8 = 2;
 
     /// The bytes that the log holds.
     ///
@@ -109,6 +113,18 @@ pub enum CommandBody {
     },
     /// `claviger clock accept`: nothing but the passing of time, however much; the command's time is the clock's.
     AcceptClock,
+    /// PutKeyPolicy.
+    PutKeyPolicy(PutKeyPolicy),
+    /// CreateGrant.
+    CreateGrant(Box<CreateGrant>),
+    /// RetireGrant.
+    RetireGrant(RetireGrant),
+    /// RevokeGrant.
+    RevokeGrant(RevokeGrant),
+    /// `claviger iam apply`, and what the API of identities writes.
+    ApplyIdentities(Box<ApplyIdentities>),
+    /// An operator denies a principal everything, or lifts that.
+    SetPrincipalDenied(Box<SetPrincipalDenied>),
 }
 
 /// Makes a command of one invocation happen once.
@@ -122,6 +138,8 @@ pub struct Once {
     pub operation: Operation,
     /// SHA-256 of the request body.
     pub body_sha256: [u8; 32],
+    /// What the authorisation read besides the keys that the command names.
+    pub authorised: Authorised,
 }
 
 /// A key record that the command's authorisation read; a later change refuses the command.
@@ -189,6 +207,8 @@ pub struct CreateKey {
     pub description: String,
     /// The tags.
     pub tags: BTreeMap<String, String>,
+    /// The policy; `None` is the default policy.
+    pub policy: Option<String>,
     /// The new id secret, sealed.
     pub id_secret: Sealed,
     /// The first material.
@@ -300,6 +320,8 @@ pub struct Reserve {
     pub description: String,
     /// The replica's tags.
     pub tags: BTreeMap<String, String>,
+    /// The replica's policy; `None` is the default policy.
+    pub policy: Option<String>,
     /// The primary commits before its log time passes this, or never.
     pub deadline: Timestamp,
 }

@@ -20,12 +20,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
-    AccountScope, AddPeer, AdmitKeys, AliasRecord, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias, DirtyRecord,
-    DocumentRefusal, Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once, Operation, Outcome,
-    PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord, RegionPublicKeys,
-    RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom, SealedMaterial, SetKeyEnabled,
-    TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
+    AccountScope, AddPeer, AdmitKeys, AliasRecord, Authorised, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias,
+    DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once,
+    Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord,
+    RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom,
+    SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
+
+mod access;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
@@ -131,6 +133,7 @@ fn regional() -> Regional {
         created_at: Timestamp::from_millis(1_700_000_000_001),
         description: "für Tests".to_owned(),
         tags: tags(),
+        policy: Some(access::policy()),
         enabled: true,
         admitted_in: author().incarnation,
     }
@@ -162,6 +165,7 @@ fn once(operation: Operation) -> Once {
         invocation_id: "ea8ed02a-82a1-4593-8f23-37cd3794c522".to_owned(),
         operation,
         body_sha256: [0x55; 32],
+        authorised: Authorised { account_revision: Some((account(), 1_000_002)), grant: Some((key_id(), access::grant_id())) },
     }
 }
 
@@ -174,7 +178,7 @@ fn alias_name() -> AliasName {
 }
 
 fn bodies() -> Vec<CommandBody> {
-    vec![
+    let mut bodies = vec![
         CommandBody::FoundRegion(Box::new(FoundRegion {
             region: region("dc-north-1"),
             partition: "aws".parse().unwrap(),
@@ -195,6 +199,7 @@ fn bodies() -> Vec<CommandBody> {
             origin: Origin::AwsKms,
             description: "für Tests".to_owned(),
             tags: tags(),
+            policy: Some(access::policy()),
             id_secret: sealed(9),
             material: SealedMaterial { id: material_id(1), sealed: sealed(10) },
         })),
@@ -211,6 +216,7 @@ fn bodies() -> Vec<CommandBody> {
             account: account(),
             description: String::new(),
             tags: tags(),
+            policy: Some(access::policy()),
             deadline: Timestamp::from_millis(1_700_000_030_000),
         })),
         CommandBody::LapseReservation { key_id: key_id(), revision: 12 },
@@ -262,11 +268,13 @@ fn bodies() -> Vec<CommandBody> {
         CommandBody::RemoveNode { id: 3 },
         CommandBody::SetNodeRole { id: 4, role: NodeRole::Learner },
         CommandBody::AcceptClock,
-    ]
+    ];
+    bodies.extend(access::bodies());
+    bodies
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 29] = [
     "found-region",
     "tick",
     "register-node",
@@ -290,6 +298,12 @@ const COMMANDS: [&str; 23] = [
     "remove-node",
     "set-node-role",
     "accept-clock",
+    "put-key-policy",
+    "create-grant",
+    "retire-grant",
+    "revoke-grant",
+    "apply-identities",
+    "set-principal-denied",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -317,6 +331,12 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::RemoveNode { .. } => 20,
         CommandBody::SetNodeRole { .. } => 21,
         CommandBody::AcceptClock => 22,
+        CommandBody::PutKeyPolicy(_) => 23,
+        CommandBody::CreateGrant(_) => 24,
+        CommandBody::RetireGrant(_) => 25,
+        CommandBody::RevokeGrant(_) => 26,
+        CommandBody::ApplyIdentities(_) => 27,
+        CommandBody::SetPrincipalDenied(_) => 28,
     }
 }
 
@@ -388,6 +408,7 @@ fn records() {
             account: account(),
             description: "für Tests".to_owned(),
             tags: tags(),
+            policy: Some(access::policy()),
             deadline: Timestamp::from_millis(1_700_000_030_000),
             reserved_at: Timestamp::from_millis(1_700_000_000_005),
             revision: 12,
@@ -432,6 +453,8 @@ fn outcomes() {
         Ok(Response::Peer { peer: Box::new(peer()), changed: true }),
         Ok(Response::Documents(documents.to_vec())),
         Ok(Response::Statuses(vec![(key_id(), 5)])),
+        Ok(Response::Grant { grant_id: access::grant_id() }),
+        Ok(Response::Identities { revision: Some(1_000_005), changed: true }),
     ];
     golden("outcomes-answers", 1, &answers);
     let mut refusals: Vec<Outcome> = [
@@ -470,6 +493,15 @@ fn outcomes() {
     refusals.extend(later.map(Err));
     refusals.extend([Refusal::NotAdmitted, Refusal::TooManyNames].map(Err));
     refusals.extend([Refusal::UnknownNode, Refusal::NodeRemoved].map(Err));
+    let of_access = [
+        Refusal::BadPolicy("why".to_owned()),
+        Refusal::TooManyGrants,
+        Refusal::GrantNotFound,
+        Refusal::BadGrant("why".to_owned()),
+        Refusal::IdentitiesChanged,
+        Refusal::BadIdentities("why".to_owned()),
+    ];
+    refusals.extend(of_access.map(Err));
     golden("outcomes-refusals", 1, &refusals);
     let operations = [
         Operation::CreateKey,
@@ -482,6 +514,10 @@ fn outcomes() {
         Operation::TagResource,
         Operation::UntagResource,
         Operation::UpdateKeyDescription,
+        Operation::PutKeyPolicy,
+        Operation::CreateGrant,
+        Operation::RetireGrant,
+        Operation::RevokeGrant,
     ];
     golden("operations", 1, &operations);
 }

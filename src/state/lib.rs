@@ -26,17 +26,19 @@ mod tables;
 pub use apply::apply;
 pub use claviger_protocol as protocol;
 pub use command::{
-    AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, Once, PublishCrl,
-    ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, TagResource,
-    UntagResource, UpdateAlias, UpdateKeyDescription,
+    AddPeer, AdmitKeys, ApplyIdentities, Authorised, Command, CommandBody, CreateAlias, CreateGrant, CreateKey, DeleteAlias, Expected,
+    FoundRegion, IdentityChange, Once, PublishCrl, PutKeyPolicy, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegisterNode,
+    ReplicateKey, Reserve, RetireGrant, RevokeGrant, SealedMaterial, SetKeyEnabled, SetPrincipalDenied, TagResource, UntagResource,
+    UpdateAlias, UpdateKeyDescription,
 };
 pub use error::StateError;
 pub use memory::MemoryTables;
 pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
-    AccountScope, AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, PeerRecord,
-    Record, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom,
+    AccountRecord, AccountScope, AliasRecord, CrlRecord, DenialRecord, DirtyRecord, GrantRecord, GroupRecord, IdentityKind, IdentityRecord,
+    InvocationRecord, KeyRecord, ManagedPolicyRecord, MaterialRecord, NodeRecord, NodeRole, PeerRecord, Record, RegionKeysRecord,
+    RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom, RoleRecord, UserRecord,
 };
 pub use restore::{RestoreRegion, check_row, is_carried_over, restore_region};
 pub use tables::{Table, Tables, Visit};

@@ -1,7 +1,7 @@
 //! What applying a command gives: an answer or a refusal, and what the rest of the node must know.
 
 use claviger_protocol::{Refused, SharedDoc};
-use claviger_types::{AliasId, KeyId, KeyState};
+use claviger_types::{AccountId, AliasId, GrantId, KeyId, KeyState};
 use serde::{Deserialize, Serialize};
 
 use crate::{PeerRecord, Regional};
@@ -29,6 +29,14 @@ pub enum Operation {
     UntagResource,
     /// UpdateKeyDescription.
     UpdateKeyDescription,
+    /// PutKeyPolicy.
+    PutKeyPolicy,
+    /// CreateGrant.
+    CreateGrant,
+    /// RetireGrant.
+    RetireGrant,
+    /// RevokeGrant.
+    RevokeGrant,
 }
 
 /// The answer to a command, or why it was refused. Part of the log's contract: it is stored for retries and sent
@@ -44,7 +52,7 @@ pub enum Response {
     Key {
         /// Its shared document.
         document: Box<SharedDoc>,
-        /// This region's part.
+        /// This region's part, without its policy: no answer shows it, and answers are kept for a while.
         regional: Box<Regional>,
     },
     /// A peer was added or changed (`changed`), or was known exactly so.
@@ -58,6 +66,18 @@ pub enum Response {
     Documents(Vec<Result<(), DocumentRefusal>>),
     /// Key and status revision of each status that was taken.
     Statuses(Vec<(KeyId, u64)>),
+    /// A grant, made now or before under the same name.
+    Grant {
+        /// Its id.
+        grant_id: GrantId,
+    },
+    /// The identities of an account, or who is denied in it, are as they were to be.
+    Identities {
+        /// The account's revision now; `None` when the region does not know the account.
+        revision: Option<u64>,
+        /// Whether the command changed anything.
+        changed: bool,
+    },
 }
 
 /// Why one document of a batch was not taken, in a form that is stored and sent.
@@ -176,6 +196,24 @@ pub enum Refusal {
     /// The node was removed from the region.
     #[error("the node was removed from the region; its id is never used again: join with a new id and an empty data directory")]
     NodeRemoved,
+    /// The key policy is too large.
+    #[error("the key policy is not acceptable: {0}")]
+    BadPolicy(String),
+    /// The key has as many grants as it may have.
+    #[error("the key has as many grants as it may have")]
+    TooManyGrants,
+    /// There is no such grant on the key.
+    #[error("there is no such grant on the key")]
+    GrantNotFound,
+    /// A part of the grant is too large or malformed.
+    #[error("the grant is not acceptable: {0}")]
+    BadGrant(String),
+    /// The account's identities are not at the revision that the command expects. Read them again.
+    #[error("the identities of the account have changed")]
+    IdentitiesChanged,
+    /// The identities would not fit together, or would exceed a limit.
+    #[error("the identities are not acceptable: {0}")]
+    BadIdentities(String),
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.
@@ -185,6 +223,8 @@ pub struct Effects {
     pub keys: Vec<KeyId>,
     /// Aliases of which the same holds.
     pub aliases: Vec<AliasId>,
+    /// Accounts whose identities have changed, or in which somebody is denied or no longer: their cached principals are void.
+    pub accounts: Vec<AccountId>,
     /// Whether the shipper has new work.
     pub dirty: bool,
     /// Whether a revocation list has changed.
@@ -196,6 +236,7 @@ impl Effects {
     pub fn extend(&mut self, later: Self) {
         self.keys.extend(later.keys);
         self.aliases.extend(later.aliases);
+        self.accounts.extend(later.accounts);
         self.dirty |= later.dirty;
         self.crls |= later.crls;
     }

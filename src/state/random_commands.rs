@@ -8,9 +8,9 @@ use claviger_state::protocol::{
     Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, AdmitKeys, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion, KeyRecord,
-    NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord, RegionPublicKeys,
-    RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias,
+    AccountScope, AddPeer, AdmitKeys, Authorised, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion,
+    KeyRecord, NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord,
+    RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias,
     UpdateKeyDescription, read,
 };
 use claviger_types::{
@@ -18,6 +18,9 @@ use claviger_types::{
     Timestamp,
 };
 use proptest::prelude::*;
+
+#[path = "random_commands/access.rs"]
+pub(crate) mod access;
 
 pub(crate) const KEYS: u8 = 6;
 pub(crate) const PEERS: u8 = 3;
@@ -114,6 +117,7 @@ enum Kind {
     Describe { key: u8, text: u8, stale: bool, invocation: u8 },
     PublishCrl { ca: u8, number: u8, this_update: u8, contents: u8 },
     Admit { keys: Vec<u8> },
+    Access(access::Kind),
 }
 
 #[derive(Clone, Debug)]
@@ -218,6 +222,7 @@ fn kind() -> impl Strategy<Value = Kind> {
         5 => (0_u8..3, 0_u8..5, 0_u8..3, 0_u8..2)
             .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
         2 => prop::collection::vec(key, 1..4).prop_map(|keys| Kind::Admit { keys }),
+        30 => access::kind().prop_map(Kind::Access),
     ]
 }
 
@@ -240,12 +245,7 @@ impl Step {
 
 impl Kind {
     fn once(&self, operation: Operation, invocation: u8) -> Once {
-        // The body of a request is what the step says: equal steps are retries.
-        let body = format!("{self:?}");
-        let mut body_sha256 = [0; 32];
-        body.bytes().enumerate().for_each(|(at, byte)| body_sha256[at % 32] ^= byte.rotate_left(u32::try_from(at / 32).unwrap()));
-        let principal = format!("arn:aws:iam::{}:user/u", invocation % 2);
-        Once { principal, invocation_id: format!("invocation-{invocation}"), operation, body_sha256 }
+        once_of(self, operation, invocation)
     }
 
     fn body(&self, tables: &dyn Tables, time: Timestamp) -> CommandBody {
@@ -270,6 +270,7 @@ impl Kind {
                 origin: Origin::AwsKms,
                 description: "a key".to_owned(),
                 tags: BTreeMap::from([("t".to_owned(), "v".to_owned())]),
+                policy: None,
                 id_secret: Sealed::from_bytes(vec![*number]),
                 material: material(*number, 0),
             })),
@@ -290,6 +291,7 @@ impl Kind {
                 account: account(*owner),
                 description: "a replica".to_owned(),
                 tags: BTreeMap::new(),
+                policy: Some("a replica's".to_owned()),
                 deadline: time,
             })),
             Self::Lapse { key: number, stale } => {
@@ -354,9 +356,19 @@ impl Kind {
                 next_update: Timestamp::from_millis(9),
                 der: vec![*contents, *number],
             })),
+            Self::Access(kind) => kind.body(tables),
             Self::Admit { keys } => CommandBody::AdmitKeys(AdmitKeys { keys: keys.iter().map(|number| key(*number)).collect() }),
         }
     }
+}
+
+/// The body of a request is what the step says: equal steps are retries.
+fn once_of(step: &impl std::fmt::Debug, operation: Operation, invocation: u8) -> Once {
+    let body = format!("{step:?}");
+    let mut body_sha256 = [0; 32];
+    body.bytes().enumerate().for_each(|(at, byte)| body_sha256[at % 32] ^= byte.rotate_left(u32::try_from(at / 32).unwrap()));
+    let principal = format!("arn:aws:iam::{}:user/u", invocation % 2);
+    Once { principal, invocation_id: format!("invocation-{invocation}"), operation, body_sha256, authorised: Authorised::default() }
 }
 
 /// The key that has this alias, or one that has not when it is stale or nobody has it.

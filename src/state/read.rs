@@ -14,6 +14,17 @@ use crate::{
     RegionRecord, ReservationRecord, StateError, Table, Tables,
 };
 
+mod grants;
+mod identities;
+
+pub(crate) use grants::{contents_prefix, grant_of_row, grant_row, grantee_prefix, grants_like, principal_prefix};
+pub use grants::{grant, grant_count, grants_for, grants_of, retirable_by, visit_grants_for};
+pub use identities::{
+    PrincipalIdentity, account, accounts, denial, denials, group, identities_of, identity, identity_count, is_denied, managed_policy,
+    principal, role, user,
+};
+pub(crate) use identities::{account_of_row, first_reference, identity_of_row, identity_row, reference_row};
+
 /// Row of the log time in `Meta`.
 pub(crate) const LOG_TIME_ROW: &[u8] = b"log-time";
 
@@ -54,10 +65,23 @@ pub(crate) fn invocation_row(principal: &str, invocation_id: &str) -> Vec<u8> {
 
 /// Names of rows in `Counters`.
 pub(crate) mod counter {
-    use claviger_types::{AccountId, Region};
+    use claviger_types::{AccountId, KeyId, Region};
+
+    /// Accounts whose identities this region holds.
+    pub(crate) const ACCOUNTS: &str = "accounts";
+    /// Principals that operators have denied.
+    pub(crate) const DENIED: &str = "denied";
 
     pub(crate) fn keys_of(account: AccountId) -> String {
         format!("keys/{account}")
+    }
+
+    pub(crate) fn grants_of(key_id: &KeyId) -> String {
+        format!("grants/{key_id}")
+    }
+
+    pub(crate) fn identities_of(account: AccountId) -> String {
+        format!("identities/{account}")
     }
 
     pub(crate) fn dirty_of(peer: &Region) -> String {

@@ -27,6 +27,12 @@ macro_rules! record {
     };
 }
 
+mod access;
+
+pub use access::{
+    AccountRecord, DenialRecord, GrantRecord, GroupRecord, IdentityKind, IdentityRecord, ManagedPolicyRecord, RoleRecord, UserRecord,
+};
+
 /// Who this region is: written by its first command, and anew by a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegionRecord {
@@ -107,6 +113,8 @@ pub struct Regional {
     pub description: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// Its policy; `None` is the default policy, whose text the service makes.
+    pub policy: Option<String>,
     /// What EnableKey and DisableKey have left. Whether the key may be used is [`Regional::enablement`]'s to say.
     pub enabled: bool,
     /// The life of the region in which the key was made or an operator admitted it.
@@ -143,7 +151,7 @@ pub struct KeyRecord {
     /// The greatest epoch seen or promised.
     pub greatest_epoch: Epoch,
 }
-record!(KeyRecord, Keys, 2);
+record!(KeyRecord, Keys, 3);
 
 /// An alias of an account, in this region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -179,7 +187,7 @@ pub struct InvocationRecord {
     /// When, in log time.
     pub at: Timestamp,
 }
-record!(InvocationRecord, Invocations, 1);
+record!(InvocationRecord, Invocations, 2);
 
 /// The accounts for which a peer region may ask something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,6 +253,8 @@ pub struct ReservationRecord {
     pub description: String,
     /// The replica's tags.
     pub tags: BTreeMap<String, String>,
+    /// The replica's policy; `None` is the default policy.
+    pub policy: Option<String>,
     /// The primary commits before its log time passes this, or never.
     pub deadline: Timestamp,
     /// When it was made, in this region's log time.
@@ -252,7 +262,7 @@ pub struct ReservationRecord {
     /// The log index that made it: names this reservation among those of the key.
     pub revision: u64,
 }
-record!(ReservationRecord, Reservations, 1);
+record!(ReservationRecord, Reservations, 2);
 
 /// What operators want a node to be. What it is, the group's membership says; the leader brings the two together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

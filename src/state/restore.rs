@@ -3,15 +3,17 @@
 //! This happens once, on one node, before there is a log: no command does it, so nobody can propose it to a region that
 //! lives, and no state of the old life is ever part of the new log or its snapshots. Documents are not touched: the region
 //! authored them in another life, so it is primary of nothing. Keys are not touched either: each was admitted in another
-//! life, so the region withholds it ([`crate::Regional::enablement`]).
+//! life, so the region withholds it ([`crate::Regional::enablement`]). That is also why policies, grants and identities may
+//! come back as the backup has them: one that was taken away after the backup opens no key before an operator admits the key.
 
 use claviger_protocol::StatusRecord;
 use claviger_types::{ClusterId, Incarnation, KeyId, Timestamp};
 
 use crate::read::{self, LOG_TIME_ROW, counter};
 use crate::{
-    AliasRecord, CrlRecord, DirtyRecord, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record,
-    Refusal, RegionKeysRecord, RegionRecord, RegisterNode, ReservationRecord, RestoredFrom, StateError, Table,
+    AccountRecord, AliasRecord, CrlRecord, DenialRecord, DirtyRecord, GrantRecord, IdentityRecord, InvocationRecord, KeyRecord,
+    MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record, Refusal, RegionKeysRecord, RegionRecord, RegisterNode,
+    ReservationRecord, RestoredFrom, StateError, Table,
 };
 
 /// How a restored region differs from what its backup holds.
@@ -86,9 +88,21 @@ pub fn check_row(table: Table, row: &[u8], record: &[u8]) -> Result<(), StateErr
         Table::Reservations => key_id(row).and_then(|()| decodes::<ReservationRecord>(row, record)),
         Table::Nodes => decodes::<NodeRecord>(row, record),
         Table::Crls => decodes::<CrlRecord>(row, record),
+        Table::Grants => read::grant_of_row(Table::Grants, row).and_then(|_| decodes::<GrantRecord>(row, record)),
+        Table::Accounts => read::account_of_row(row).and_then(|_| decodes::<AccountRecord>(row, record)),
+        Table::Identities => identity(row, record),
+        Table::DeniedPrincipals => decodes::<DenialRecord>(row, record),
         // The row is all there is.
         Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge | Table::AliasesByKey => Ok(()),
+        Table::GrantsByGrantee | Table::GrantsByRetiring | Table::GrantsByContents | Table::IdentityReferences => Ok(()),
     }
+}
+
+/// An identity is of the kind that its row says.
+fn identity(row: &[u8], record: &[u8]) -> Result<(), StateError> {
+    let (_, kind, _) = read::identity_of_row(row)?;
+    let record: IdentityRecord = read::decode(row, record)?;
+    if record.kind() == kind { Ok(()) } else { Err(StateError::corrupt_row(Table::Identities, row)) }
 }
 
 fn decodes<R: Record>(row: &[u8], record: &[u8]) -> Result<(), StateError> {

@@ -55,6 +55,22 @@ tables! {
     AliasesByKey = "aliases-by-key",
     /// CA (32 bytes) -> `CrlRecord`.
     Crls = "crls",
+    /// Key id row, grant id (32 bytes) -> `GrantRecord`.
+    Grants = "grants",
+    /// Key id row, grantee, 0, grant id -> nothing.
+    GrantsByGrantee = "grants-by-grantee",
+    /// Retiring principal, 0, key id row, grant id -> nothing.
+    GrantsByRetiring = "grants-by-retiring",
+    /// Key id row, fingerprint of a named grant's contents (8 bytes), grant id -> nothing.
+    GrantsByContents = "grants-by-contents",
+    /// Account (8 bytes) -> `AccountRecord`.
+    Accounts = "accounts",
+    /// Account (8 bytes), kind (1 byte), name -> `IdentityRecord`.
+    Identities = "identities",
+    /// Account (8 bytes), kind, name, 0, kind and name of an identity that names this one -> nothing.
+    IdentityReferences = "identity-references",
+    /// Principal -> `DenialRecord`.
+    DeniedPrincipals = "denied-principals",
 }
 
 /// Called with each row and its record until it breaks.

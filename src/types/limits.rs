@@ -108,3 +108,9 @@ pub const GROUPS_PER_USER_MAX: usize = 10;
 pub const IDENTITIES_PER_ACCOUNT_MAX: u64 = 20_000;
 /// Changes of identities that one command carries.
 pub const IDENTITY_CHANGES_MAX: usize = 500;
+/// Accounts whose identities one region holds.
+pub const ACCOUNTS_MAX: u64 = 10_000;
+/// Principals that operators may have denied at once.
+pub const DENIED_PRINCIPALS_MAX: u64 = 100_000;
+/// Why a principal is denied, and by whom, UTF-8: each of them.
+pub const DENIAL_TEXT_BYTES_MAX: usize = 1024;

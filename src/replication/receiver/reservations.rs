@@ -19,7 +19,7 @@ impl<R: Region> Receiver<R> {
         check_sizes(&request)?;
         let ReserveRequest { key_id, account, description, tags, deadline } = request;
         let primary = RegionLife::from(&admitted.peer).author();
-        let reserve = Reserve { primary, key_id, account, description, tags, deadline };
+        let reserve = Reserve { primary, key_id, account, description, tags, policy: None, deadline };
         let outcome = self.core.region.propose(CommandBody::Reserve(Box::new(reserve))).await;
         Ok(outcome.map_err(crate::ReplicationError::from)?.map(|_| ()))
     }

@@ -20,7 +20,7 @@ use claviger_crypto::wrap::RegionPrivateKeys;
 use claviger_crypto::{Secret32, material_id, random};
 use claviger_protocol::{MemberStatus, SharedDoc, Version};
 use claviger_state::{
-    AccountScope, CommandBody, CreateKey, CrlRecord, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome,
+    AccountScope, Authorised, CommandBody, CreateKey, CrlRecord, Expected, FoundRegion, KeyRecord, MemoryTables, Once, Operation, Outcome,
     RegionKeysRecord, ReplicateKey, SealedMaterial, SetKeyEnabled, StateError, read,
 };
 use claviger_types::limits::RESERVATION_WINDOW;
@@ -248,6 +248,7 @@ impl Site {
             origin: Origin::AwsKms,
             description: format!("made in {}", self.name),
             tags: BTreeMap::from([("where".to_owned(), self.name.to_string())]),
+            policy: None,
             id_secret: self.barrier.seal(RecordPlace::id_secret(&key_id).context(), id_secret.expose()).unwrap(),
             material: SealedMaterial {
                 id,
@@ -325,7 +326,8 @@ impl Drop for Site {
 
 fn once(operation: Operation) -> Once {
     let invocation_id = hex(&random::bytes::<16>().unwrap());
-    Once { principal: "arn:aws:iam::111122223333:root".to_owned(), invocation_id, operation, body_sha256: [0; 32] }
+    let principal = "arn:aws:iam::111122223333:root".to_owned();
+    Once { principal, invocation_id, operation, body_sha256: [0; 32], authorised: Authorised::default() }
 }
 
 fn hex(bytes: &[u8]) -> String {

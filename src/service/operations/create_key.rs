@@ -44,6 +44,7 @@ impl<R: consensus::Region> Service<R> {
             origin: request.origin,
             description: request.description,
             tags: request.tags,
+            policy: None,
             id_secret: seal(&RecordPlace::id_secret(&key_id), &id_secret)?,
             material: SealedMaterial { id, sealed: seal(&RecordPlace::material(&key_id, &id), &material)? },
         })

@@ -96,6 +96,7 @@ impl<R: consensus::Region> Service<R> {
             created_at: self.region.log_time()?,
             description: request.description,
             tags: request.tags,
+            policy: None,
             enabled: true,
             admitted_in: self.config.incarnation,
         };

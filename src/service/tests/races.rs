@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_consensus::Region as _;
 use claviger_shapes::{ErrorCode, Operation};
-use claviger_state::{CommandBody, Expected, Once, SetKeyEnabled, read};
+use claviger_state::{Authorised, CommandBody, Expected, Once, SetKeyEnabled, read};
 use serde_json::json;
 
 use crate::testing::{Deployment, Node, base64, ready};
@@ -19,6 +19,7 @@ fn switch(deployment: &Deployment, key: &str, enabled: bool) -> impl FnOnce() + 
             invocation_id: format!("{revision} {enabled}"),
             operation: claviger_state::Operation::DisableKey,
             body_sha256: [0; 32],
+            authorised: Authorised::default(),
         };
         let command = SetKeyEnabled { once, key: Expected { key_id, revision }, enabled };
         ready(memory.propose(CommandBody::SetKeyEnabled(command))).unwrap().unwrap();

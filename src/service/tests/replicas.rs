@@ -94,6 +94,7 @@ fn replica(deployment: &Deployment) -> Primary {
         account: account(ACCOUNT),
         description: "a replica".to_owned(),
         tags: BTreeMap::new(),
+        policy: None,
         deadline,
     })));
     primary.document = primary.document.add_member(&peer_author(), &here(), deadline, Timestamp::from_millis(2)).unwrap();

@@ -4,6 +4,7 @@ use claviger_protocol::{AddMemberError, Enablement, NewDocument, SharedDoc};
 use claviger_types::limits::KEYS_PER_ACCOUNT_MAX;
 use claviger_types::{KeyState, Region};
 
+use super::names::key_policy;
 use super::{Step, granted};
 use crate::read::{self, account_row, counter, material_row};
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
 
 impl Step<'_> {
     pub(super) fn create_key(&mut self, me: &RegionRecord, create: &CreateKey) -> Result<Outcome, StateError> {
+        granted!(key_policy(create.policy.as_ref()));
         if read::key(&self.tables, &create.key_id)?.is_some() {
             return Ok(Err(Refusal::AlreadyExists));
         }
@@ -37,6 +39,7 @@ impl Step<'_> {
                 created_at: self.now,
                 description: create.description.clone(),
                 tags: create.tags.clone(),
+                policy: create.policy.clone(),
                 enabled: true,
                 admitted_in: me.incarnation,
             },
@@ -127,7 +130,8 @@ impl Step<'_> {
 }
 
 fn answer(record: KeyRecord) -> Response {
-    Response::Key { document: Box::new(record.document), regional: Box::new(record.regional) }
+    let regional = Regional { policy: None, ..record.regional };
+    Response::Key { document: Box::new(record.document), regional: Box::new(regional) }
 }
 
 impl From<AddMemberError> for Refusal {

@@ -43,7 +43,7 @@ impl Step<'_> {
     }
 
     /// What changes nothing gives no new revision, so it makes nobody authorise again.
-    fn put_if_changed(&mut self, held: &KeyRecord, changed: KeyRecord) -> Result<Outcome, StateError> {
+    pub(super) fn put_if_changed(&mut self, held: &KeyRecord, changed: KeyRecord) -> Result<Outcome, StateError> {
         if *held != changed {
             self.put_key(changed)?;
         }

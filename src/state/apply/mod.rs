@@ -4,8 +4,11 @@ mod admit;
 mod aliases;
 mod crl;
 mod dirty;
+mod grants;
+mod identities;
 mod keys;
 mod labels;
+mod names;
 mod nodes;
 mod once;
 mod receive;
@@ -33,6 +36,9 @@ pub fn apply(tables: &mut Overlay<'_>, index: u64, command: &Command) -> Result<
     };
     if let Some(outcome) = once::recall(tables, once)? {
         return Ok(Applied { outcome, effects: Effects::default() });
+    }
+    if once::is_stale(tables, &once.authorised)? {
+        return Ok(Applied { outcome: Err(Refusal::StaleAuthorisation), effects: Effects::default() });
     }
     let applied = attempt(tables, index, now, &command.body)?;
     // These ask the service to try again, with what it then reads: a stored refusal would stand in the retry's way.
@@ -92,6 +98,12 @@ impl Step<'_> {
             CommandBody::AdmitKeys(admit) => self.admit_keys(&me, admit),
             CommandBody::RemoveNode { id } => self.remove_node(*id),
             CommandBody::SetNodeRole { id, role } => self.set_node_role(*id, *role),
+            CommandBody::PutKeyPolicy(put) => self.put_key_policy(put),
+            CommandBody::CreateGrant(create) => self.create_grant(&me, create),
+            CommandBody::RetireGrant(retire) => self.end_grant(&retire.key, &retire.grant_id),
+            CommandBody::RevokeGrant(revoke) => self.end_grant(&revoke.key, &revoke.grant_id),
+            CommandBody::ApplyIdentities(apply) => self.apply_identities(apply),
+            CommandBody::SetPrincipalDenied(set) => self.set_principal_denied(set),
         }
     }
 

@@ -6,7 +6,7 @@ use claviger_types::limits::INVOCATION_MEMORY;
 use claviger_types::{Timestamp, known_bug};
 
 use crate::read::{self, invocation_row};
-use crate::{CommandBody, InvocationRecord, Once, Outcome, Overlay, Refusal, StateError, Table};
+use crate::{Authorised, CommandBody, InvocationRecord, Once, Outcome, Overlay, Refusal, StateError, Table};
 
 /// How many old entries each new one sweeps out: more than one, so that the table shrinks to what the memory spans.
 const SWEPT_PER_COMMAND: usize = 4;
@@ -23,6 +23,10 @@ pub(super) const fn of(body: &CommandBody) -> Option<&Once> {
         CommandBody::TagResource(tag) => Some(&tag.once),
         CommandBody::UntagResource(untag) => Some(&untag.once),
         CommandBody::UpdateKeyDescription(update) => Some(&update.once),
+        CommandBody::PutKeyPolicy(put) => Some(&put.once),
+        CommandBody::CreateGrant(create) => Some(&create.once),
+        CommandBody::RetireGrant(retire) => Some(&retire.once),
+        CommandBody::RevokeGrant(revoke) => Some(&revoke.once),
         _ => None,
     }
 }
@@ -30,6 +34,19 @@ pub(super) const fn of(body: &CommandBody) -> Option<&Once> {
 /// What the same invocation was answered before.
 pub(super) fn recall(tables: &Overlay<'_>, once: &Once) -> Result<Option<Outcome>, StateError> {
     Ok(read::invocation(tables, &once.principal, &once.invocation_id)?.map(|record| record.answer_to(once)))
+}
+
+/// Whether something that the authorisation read besides its keys has changed.
+pub(super) fn is_stale(tables: &Overlay<'_>, authorised: &Authorised) -> Result<bool, StateError> {
+    if let Some((account, revision)) = authorised.account_revision
+        && read::account(tables, account)?.is_none_or(|held| held.revision != revision)
+    {
+        return Ok(true);
+    }
+    match &authorised.grant {
+        Some((key_id, grant_id)) => Ok(read::grant(tables, key_id, grant_id)?.is_none()),
+        None => Ok(false),
+    }
 }
 
 impl InvocationRecord {

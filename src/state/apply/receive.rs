@@ -71,6 +71,7 @@ impl Step<'_> {
                         created_at: self.now,
                         description: reservation.description,
                         tags: reservation.tags,
+                        policy: reservation.policy,
                         enabled: true,
                         admitted_in: me.incarnation,
                     },

@@ -3,6 +3,7 @@
 use claviger_types::KeyId;
 use claviger_types::limits::{KEYS_PER_ACCOUNT_MAX, RESERVATIONS_PER_PEER_MAX};
 
+use super::names::key_policy;
 use super::{Step, granted};
 use crate::read::{self, counter};
 use crate::{Outcome, Refusal, ReservationRecord, Reserve, Response, StateError, Table};
@@ -11,6 +12,7 @@ impl Step<'_> {
     /// A repeated request replaces the reservation that it made; one with other contents waits until that has lapsed, since
     /// the primary may still commit what it was made for.
     pub(super) fn reserve(&mut self, reserve: &Reserve) -> Result<Outcome, StateError> {
+        granted!(key_policy(reserve.policy.as_ref()));
         let peer = granted!(self.admitted(&reserve.primary)?);
         if !peer.accounts.contains(reserve.account) {
             return Ok(Err(Refusal::AccountNotAllowed));
@@ -23,8 +25,8 @@ impl Step<'_> {
         }
         let held = read::reservation(&self.tables, &reserve.key_id)?;
         if let Some(held) = &held {
-            let contents = (&held.primary, held.account, &held.description, &held.tags);
-            if contents != (&reserve.primary, reserve.account, &reserve.description, &reserve.tags) {
+            let contents = (&held.primary, held.account, &held.description, &held.tags, &held.policy);
+            if contents != (&reserve.primary, reserve.account, &reserve.description, &reserve.tags, &reserve.policy) {
                 return Ok(Err(Refusal::OtherReservation));
             }
         }
@@ -40,6 +42,7 @@ impl Step<'_> {
             account: reserve.account,
             description: reserve.description.clone(),
             tags: reserve.tags.clone(),
+            policy: reserve.policy.clone(),
             deadline: held.map_or(reserve.deadline, |held| held.deadline.max(reserve.deadline)),
             reserved_at: self.now,
             revision: self.index,

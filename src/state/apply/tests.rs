@@ -14,10 +14,12 @@ use super::{apply, once};
 use crate::random_commands::{PEERS, account, add_peer, author, found, key, region, steps};
 use crate::read::{self, account_row, counter, dirty_age_row, dirty_row};
 use crate::{
-    AccountScope, AliasRecord, Applied, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, Effects, Expected, KeyRecord,
+    AccountScope, AliasRecord, Applied, Authorised, Command, CommandBody, CreateKey, CrlRecord, DirtyRecord, Effects, Expected, KeyRecord,
     MemoryTables, NodeRecord, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
+mod grants;
+mod identities;
 mod labels;
 mod restore;
 
@@ -91,6 +93,8 @@ fn invariant_counters_equal_recounts(machine: &Machine) {
         let reserved = reservations.iter().filter(|(_, held)| held.primary.region == peer).count();
         counted.insert(counter::reservations_of(&peer), reserved as u64);
     }
+    counted.extend(grants::counted(machine));
+    counted.extend(identities::counted(machine));
     for (name, count) in &counted {
         assert_eq!(read::count(&machine.tables, name).unwrap(), *count, "{name}");
     }
@@ -192,6 +196,8 @@ fn check_invariants(machine: &Machine) {
     invariant_indexes_fit(machine);
     invariant_aliases_fit(machine);
     invariant_documents_are_whole(machine);
+    grants::invariant_grants_fit(machine);
+    identities::invariant_identities_fit(machine);
 }
 
 fn versions(machine: &Machine) -> BTreeMap<KeyId, (Version, u64)> {
@@ -228,6 +234,12 @@ fn check_change(machine: &Machine, before: &Rows, old: &BTreeMap<KeyId, (Version
                 let record: AliasRecord = decode(AliasRecord::SCHEMA, bytes).unwrap();
                 assert_eq!(read::key(&machine.tables, &record.key_id).unwrap().unwrap().revision, machine.index);
             }
+        }
+        if *table == Table::Grants {
+            grants::check_change(machine, before, row, applied);
+        }
+        if matches!(table, Table::Accounts | Table::Identities | Table::DeniedPrincipals) {
+            identities::check_change(machine, *table, row, applied);
         }
         if *table == Table::Crls {
             assert!(applied.effects.crls, "a revocation list changed and nobody is told");
@@ -300,7 +312,8 @@ proptest! {
 }
 
 fn once(operation: Operation, id: &str) -> Once {
-    Once { principal: "arn:aws:iam::1:user/u".to_owned(), invocation_id: id.to_owned(), operation, body_sha256: [1; 32] }
+    let principal = "arn:aws:iam::1:user/u".to_owned();
+    Once { principal, invocation_id: id.to_owned(), operation, body_sha256: [1; 32], authorised: Authorised::default() }
 }
 
 fn create(number: u8, id: &str) -> CommandBody {
@@ -314,6 +327,7 @@ fn create(number: u8, id: &str) -> CommandBody {
         origin: Origin::AwsKms,
         description: String::new(),
         tags: BTreeMap::new(),
+        policy: None,
         id_secret: Sealed::from_bytes(vec![1]),
         material: crate::SealedMaterial { id: MaterialId::from_bytes([number; 32]), sealed: Sealed::from_bytes(vec![2]) },
     }))
@@ -428,6 +442,7 @@ fn a_reservation_is_replaced_by_the_same_request_alone() {
             account: account(0),
             description: description.to_owned(),
             tags: BTreeMap::new(),
+            policy: None,
             deadline: Timestamp::from_millis(deadline),
         })));
         read::reservation(&machine.tables, &key(1)).unwrap().unwrap()

@@ -155,5 +155,15 @@ fn families(resources: &Resources) -> Vec<ColumnFamilyDescriptor> {
 
 /// Whether single rows are asked for; the others are only walked.
 const fn is_read_by_row(table: Table) -> bool {
-    !matches!(table, Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge | Table::AliasesByKey)
+    !matches!(
+        table,
+        Table::KeysByAccount
+            | Table::InvocationsByTime
+            | Table::DirtyByAge
+            | Table::AliasesByKey
+            | Table::GrantsByGrantee
+            | Table::GrantsByRetiring
+            | Table::GrantsByContents
+            | Table::IdentityReferences
+    )
 }

@@ -6,7 +6,8 @@ use claviger_barrier::RecordPlace;
 use claviger_crypto::{Secret32, material_id};
 use claviger_state::protocol::{MaterialState, Member, MemberStatus};
 use claviger_state::{
-    Command, CommandBody, CreateKey, KeyRecord, MemoryTables, Once, Operation, Outcome as Applied, Overlay, SealedMaterial, apply, read,
+    Authorised, Command, CommandBody, CreateKey, KeyRecord, MemoryTables, Once, Operation, Outcome as Applied, Overlay, SealedMaterial,
+    apply, read,
 };
 use claviger_types::{KeyId, KeySpec, KeyUsage, Origin, Region, Timestamp};
 
@@ -40,7 +41,13 @@ impl Site {
         let id = material_id::compute(&id_secret, key, &material).unwrap();
         let seal = |place: &RecordPlace, secret: &Secret32| site.founding.barrier.seal(place.context(), secret.expose()).unwrap();
         let create = CreateKey {
-            once: Once { principal: "p".to_owned(), invocation_id: "i".to_owned(), operation: Operation::CreateKey, body_sha256: [0; 32] },
+            once: Once {
+                principal: "p".to_owned(),
+                invocation_id: "i".to_owned(),
+                operation: Operation::CreateKey,
+                body_sha256: [0; 32],
+                authorised: Authorised::default(),
+            },
             key_id: key,
             account: account(),
             spec: KeySpec::SymmetricDefault,
@@ -48,6 +55,7 @@ impl Site {
             origin: Origin::AwsKms,
             description: "a-key".to_owned(),
             tags: BTreeMap::new(),
+            policy: None,
             id_secret: seal(&RecordPlace::id_secret(&key), &id_secret),
             material: SealedMaterial { id, sealed: seal(&RecordPlace::material(&key, &id), &material) },
         };
