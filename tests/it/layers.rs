@@ -10,6 +10,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("shapes", &["types"]),
     ("crypto", &["types"]),
+    ("policy", &["types"]),
     ("protocol", &["types"]),
     ("state", &["types", "protocol"]),
     ("storage", &["types", "state"]),
