@@ -4,10 +4,12 @@
 //! A plan is a pure function of what there is and what is wanted. Regions share nothing here: each is read, planned and changed
 //! for itself, and one that fails keeps no other waiting.
 
+mod drift;
 mod file;
 mod plan;
 mod region;
 
+pub use drift::{Drift, drift};
 pub use file::{IamError, IamFile};
 pub use plan::{AccountPlan, Change, commands, plan};
 pub use region::{ApplyFailed, Held, HeldAccount, Region, regions};

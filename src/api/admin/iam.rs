@@ -14,6 +14,7 @@ use claviger_shapes::admin::iam::{
 use claviger_shapes::admin::{AdminError, AdminErrorCode};
 use claviger_types::limits::IDENTITY_CHANGES_MAX;
 use claviger_types::{AccountId, Identity, ParseError};
+use http::Uri;
 
 use super::{Admin, Desk, answer, invalid, read};
 
@@ -56,31 +57,32 @@ pub(super) fn routes<A: Admin>() -> Router<Arc<Desk<A>>> {
         .route("/v1/iam/{account}", get(identities::<A>).post(apply::<A>))
 }
 
-async fn accounts<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
-    let outcome = async { desk.admin.accounts(after(&request)?).await };
+async fn accounts<A: Admin>(State(desk): State<Arc<Desk<A>>>, uri: Uri) -> Response {
+    let outcome = async { desk.admin.accounts(after(&uri)?).await };
     answer(outcome.await)
 }
 
-async fn identities<A: Admin>(State(desk): State<Arc<Desk<A>>>, path: Result<Path<String>, PathRejection>, request: Request) -> Response {
-    let outcome = async { desk.admin.identities(account(path)?, after(&request)?).await };
+async fn identities<A: Admin>(State(desk): State<Arc<Desk<A>>>, path: Result<Path<String>, PathRejection>, uri: Uri) -> Response {
+    let outcome = async { desk.admin.identities(account(path)?, after(&uri)?).await };
     answer(outcome.await)
 }
 
 async fn apply<A: Admin>(State(desk): State<Arc<Desk<A>>>, path: Result<Path<String>, PathRejection>, request: Request) -> Response {
+    let operator = operator(&request);
     let outcome = async {
-        let (account, operator) = (account(path)?, operator(&request)?);
+        let account = account(path)?;
         let apply: ApplyIdentities = read(&desk.bodies, request).await?;
         if apply.changes.len() > IDENTITY_CHANGES_MAX {
             return Err(invalid(format!("at most {IDENTITY_CHANGES_MAX} changes are made at once")));
         }
-        desk.admin.apply_identities(&operator, account, apply).await
+        desk.admin.apply_identities(&operator?, account, apply).await
     };
     answer(outcome.await)
 }
 
-async fn denials<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
+async fn denials<A: Admin>(State(desk): State<Arc<Desk<A>>>, uri: Uri) -> Response {
     let outcome = async {
-        let after: Option<String> = after(&request)?;
+        let after: Option<String> = after(&uri)?;
         if after.as_ref().is_some_and(|after| after.len() > PRINCIPAL_BYTES_MAX) {
             return Err(invalid(format!("a principal has at most {PRINCIPAL_BYTES_MAX} characters")));
         }
@@ -90,8 +92,8 @@ async fn denials<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -
 }
 
 async fn set_denial<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
+    let operator = operator(&request);
     let outcome = async {
-        let operator = operator(&request)?;
         let set: SetDenial = read(&desk.bodies, request).await?;
         if set.principal.len() > PRINCIPAL_BYTES_MAX {
             return Err(invalid(format!("a principal has at most {PRINCIPAL_BYTES_MAX} characters")));
@@ -99,7 +101,7 @@ async fn set_denial<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request
         if set.reason.trim().is_empty() {
             return Err(invalid("a reason is needed, for those who come after you".to_owned()));
         }
-        desk.admin.set_denial(&operator, set).await
+        desk.admin.set_denial(&operator?, set).await
     };
     answer(outcome.await)
 }
@@ -119,8 +121,8 @@ fn account(path: Result<Path<String>, PathRejection>) -> Result<AccountId, Admin
 }
 
 /// Where the page before ended: `?after=…`, written as it is answered. Nothing in it needs an escape.
-fn after<T: FromStr<Err: std::fmt::Display>>(request: &Request) -> Result<Option<T>, AdminError> {
-    let Some(query) = request.uri().query() else { return Ok(None) };
+fn after<T: FromStr<Err: std::fmt::Display>>(uri: &Uri) -> Result<Option<T>, AdminError> {
+    let Some(query) = uri.query() else { return Ok(None) };
     let Some(after) = query.strip_prefix("after=") else {
         return Err(invalid("the only parameter is after".to_owned()));
     };

@@ -1,7 +1,7 @@
 //! `iam.toml`: the identities that accounts are to have. Its form is shown, with comments, by `config/iam.toml`.
 //!
-//! It is read and checked as a whole before anything is sent: names, references, limits, and that documents are JSON. What they
-//! say in the policy language the region checks. Every error names the file and the line.
+//! It is read and checked as a whole before anything is sent: names, references, limits, and that documents are policies, as the
+//! region will check them again. Every error names the file and the line.
 
 mod entries;
 mod reader;
@@ -50,6 +50,14 @@ impl fmt::Display for IamError {
 impl std::error::Error for IamError {}
 
 impl IamFile {
+    /// Whether a file is one of identities, in order or not: it has accounts.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn is_in(path: &Path) -> Result<bool, IamError> {
+        Ok(Reader::open(path)?.has_accounts())
+    }
+
     /// Reads and checks a file, and the documents that it names.
     ///
     /// # Errors

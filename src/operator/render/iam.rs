@@ -11,9 +11,9 @@ use serde_json::json;
 
 use self::changes::{account_lines, account_report};
 use super::{Format, date, json as to_json};
-use crate::iam::{AccountPlan, Held};
+use crate::iam::{AccountPlan, Drift, Held};
 
-/// What `claviger iam apply` and `claviger iam diff` know of one region at their end.
+/// What `claviger iam apply` knows of one region at its end.
 #[derive(Debug)]
 pub struct Outcome {
     /// The region.
@@ -209,16 +209,49 @@ pub fn denials(outcomes: &[(Region, Result<SetDenialResult, String>)], format: F
     outcomes.iter().map(line).collect()
 }
 
-/// Principals that one region denies and another does not.
-pub fn denial_drift(reference: &Region, other: &Region, missing: &[&str], excess: &[&str]) -> String {
-    let mut text = String::new();
-    for principal in missing {
-        let _ = writeln!(text, "  {principal} is denied in {reference} and not in {other}");
+/// How regions differ from what they were compared with, which is `reference`.
+pub fn drifts(reference: &str, drifts: &[(Region, Result<Drift, String>)], format: Format) -> String {
+    if format == Format::Json {
+        let report = |(region, drift): &(Region, Result<Drift, String>)| drift_report(region, drift);
+        return to_json(&json!({ "reference": reference, "regions": drifts.iter().map(report).collect::<Vec<_>>() }));
     }
-    for principal in excess {
-        let _ = writeln!(text, "  {principal} is denied in {other} and not in {reference}");
+    drifts.iter().map(|(region, drift)| drift_text(reference, region, drift)).collect()
+}
+
+fn drift_text(reference: &str, region: &Region, drift: &Result<Drift, String>) -> String {
+    let drift = match drift {
+        Err(error) => return format!("{region} cannot be compared: {error}\n"),
+        Ok(drift) if drift.is_none() => return format!("{region} is as {reference}\n"),
+        Ok(drift) => drift,
+    };
+    let mut text = format!("{region} differs from {reference}; to be the same it would need\n");
+    for plan in &drift.plans {
+        let _ = writeln!(text, "  account {}", plan.account);
+        account_lines(&mut text, plan, 0);
+    }
+    for principal in &drift.denials_missing {
+        let _ = writeln!(text, "  + denied: {}", plain(principal));
+    }
+    for principal in &drift.denials_excess {
+        let _ = writeln!(text, "  - denied: {}", plain(principal));
     }
     text
+}
+
+fn drift_report(region: &Region, drift: &Result<Drift, String>) -> serde_json::Value {
+    match drift {
+        Err(error) => json!({ "region": region, "differs": null, "error": error }),
+        Ok(drift) => {
+            let account = |plan: &AccountPlan| {
+                let AccountPlan { account, creates_account, deletes_account, .. } = plan;
+                json!({ "account": account.to_string(), "creates_account": creates_account, "deletes_account": deletes_account,
+                    "changes": account_report(plan, 0) })
+            };
+            json!({ "region": region, "differs": !drift.is_none(), "error": null,
+                "accounts": drift.plans.iter().map(account).collect::<Vec<_>>(),
+                "denials_missing": drift.denials_missing, "denials_excess": drift.denials_excess })
+        }
+    }
 }
 
 fn counted_identities(count: usize) -> String {

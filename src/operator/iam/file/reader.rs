@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use claviger_policy::{Policy, PolicyKind};
 use claviger_shapes::admin::iam::{Group, Identity, IdentityKind, IdentityName, ManagedPolicy, Role, User};
-use claviger_types::AccountId;
 use claviger_types::limits::{
     ATTACHED_POLICIES_MAX, GROUPS_PER_USER_MAX, IDENTITIES_PER_ACCOUNT_MAX, IDENTITY_POLICIES_BYTES_MAX, INLINE_POLICIES_MAX,
     TAG_KEY_CHARS_MAX, TAG_VALUE_CHARS_MAX, TAGS_PER_KEY_MAX,
 };
+use claviger_types::{AccountId, Partition};
 use serde::de::IgnoredAny;
 
 use super::entries::{AccountEntry, FileEntry, PolicyEntry, Text};
@@ -27,6 +28,10 @@ type Reference = (Range<usize>, IdentityName);
 impl Reader {
     pub(super) fn open(path: &Path) -> Result<Self, IamError> {
         Ok(Self { path: path.to_owned(), text: read(path)? })
+    }
+
+    pub(super) fn has_accounts(&self) -> bool {
+        toml::from_str::<toml::Table>(&self.text).is_ok_and(|table| table.contains_key("account"))
     }
 
     pub(super) fn accounts(&self) -> Result<BTreeMap<AccountId, FileAccount>, IamError> {
@@ -169,9 +174,11 @@ impl Reader {
         if document.len() > IDENTITY_POLICIES_BYTES_MAX {
             return Err(self.at(&place, format!("a policy has at most {IDENTITY_POLICIES_BYTES_MAX} bytes")));
         }
-        match serde_json::from_str::<IgnoredAny>(document) {
+        serde_json::from_str::<IgnoredAny>(document).map_err(|error| self.not_json(entry, &found, &error))?;
+        // The partition stands in what principals are named by, and identity policies name none.
+        match Policy::parse(document, PolicyKind::Identity, &Partition::default()) {
             Ok(_) => Ok(document.to_owned()),
-            Err(error) => Err(self.not_json(entry, &found, &error)),
+            Err(error) => Err(self.at(&place, format!("the policy {:?} is refused: {error}", entry.name.get_ref()))),
         }
     }
 

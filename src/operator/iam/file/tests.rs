@@ -4,12 +4,13 @@ use std::fs;
 
 use super::*;
 
+const GOOD: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}"#;
 const HEAD: &str = "[[account]]\nid = \"111122223333\"\n";
 
 fn load(text: &str) -> Result<IamFile, String> {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("bad.json"), "{\n  \"Version\": \"2012-10-17\",\n  nonsense\n}\n").unwrap();
-    fs::write(dir.path().join("good.json"), "\n{}\n").unwrap();
+    fs::write(dir.path().join("good.json"), format!("\n{GOOD}\n")).unwrap();
     let path = dir.path().join("iam.toml");
     fs::write(&path, text).unwrap();
     IamFile::load(&path).map_err(|error| error.to_string().replace(&format!("{}/", dir.path().display()), ""))
@@ -41,7 +42,7 @@ fn the_example_means_what_it_says() {
 fn a_document_may_stand_in_a_file_beside_it() {
     let file = load(&format!("{HEAD}[[account.policy]]\nname = \"p\"\nfile = \"good.json\"\n")).unwrap();
     let identities = file.account(account("111122223333")).unwrap();
-    assert_eq!(identities.values().next().unwrap().documents().next(), Some((None, "{}")));
+    assert_eq!(identities.values().next().unwrap().documents().next(), Some((None, GOOD)));
 }
 
 #[test]
@@ -59,10 +60,12 @@ fn problems_name_file_and_line() {
         (format!("{HEAD}{policy}document = '''\n{{\n\"a\": 1,\nb\n}}'''\n"), "iam.toml:8: ", "not valid JSON"),
         (format!("{HEAD}{policy}document = '''{{\n\"a\": 1,\nb\n}}'''\n"), "iam.toml:7: ", "not valid JSON"),
         (format!("{HEAD}{policy}document = '''\n\n{{\nb\n}}'''\n"), "iam.toml:8: ", "not valid JSON"),
+        (format!("{HEAD}{policy}document = '{}'\n", GOOD.replace("Deny", "Maybe")), "iam.toml:5: ", "\"p\" is refused: statement 0"),
+        (format!("{HEAD}{policy}document = '{{}}'\n"), "iam.toml:5: ", "Statement"),
         (format!("{HEAD}{policy}file = \"bad.json\"\n"), "bad.json:3: ", "policy \"p\""),
         (format!("{HEAD}{policy}file = \"none.json\"\n"), "none.json: ", "cannot be read"),
         (format!("{HEAD}{policy}document = '\"{}\"'\n", "x".repeat(10_240)), "iam.toml:5: ", "10240"),
-        (format!("{HEAD}{policy}document = '1'\n{policy}document = '1'\n"), "iam.toml:7: ", "two of policy/p"),
+        (format!("{HEAD}{policy}document = '{GOOD}'\n{policy}document = '{GOOD}'\n"), "iam.toml:7: ", "two of policy/p"),
         (format!("{HEAD}[[account.user]]\nname = \"a b\"\n"), "iam.toml:4: ", "no name of a user"),
         (format!("{HEAD}[[account.user]]\nname = \"a\"\nattach = [\n  \"p\"\n]\n"), "iam.toml:6: ", "no policy \"p\""),
         (format!("{HEAD}[[account.user]]\nname = \"a\"\nboundary = \"p\"\n"), "iam.toml:5: ", "no policy \"p\""),
@@ -86,10 +89,12 @@ fn problems_name_file_and_line() {
 
 #[test]
 fn inline_policies_are_bounded_together() {
-    let inline =
-        |index: usize, bytes: usize| format!("[[account.user.inline]]\nname = \"p{index}\"\ndocument = '\"{}\"'\n", "x".repeat(bytes));
+    let inline = |index: usize, bytes: usize| {
+        let document = GOOD.replace("\"Effect\"", &format!("\"Sid\":\"{}\",\"Effect\"", "x".repeat(bytes)));
+        format!("[[account.user.inline]]\nname = \"p{index}\"\ndocument = '{document}'\n")
+    };
     let user = |count, bytes| format!("{HEAD}[[account.user]]\nname = \"a\"\n{}", (0..count).map(|i| inline(i, bytes)).collect::<String>());
-    assert!(load(&user(20, 500)).is_ok());
+    assert!(load(&user(20, 400)).is_ok());
     for text in [user(20, 520), user(21, 1)] {
         assert!(load(&text).unwrap_err().starts_with("iam.toml:4: at most 20 inline policies"));
     }

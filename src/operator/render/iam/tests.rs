@@ -3,7 +3,7 @@
 use claviger_shapes::admin::iam::{IdentityKind, IdentityName, ManagedPolicy, User};
 
 use super::*;
-use crate::iam::{HeldAccount, plan};
+use crate::iam::{Drift, HeldAccount, plan};
 
 fn account() -> AccountId {
     "111122223333".parse().unwrap()
@@ -127,4 +127,24 @@ fn a_denial_is_told_region_by_region() {
     assert!(denials(&failed, Format::Human).contains("not known whether"));
     let json: serde_json::Value = serde_json::from_str(&denials(&failed, Format::Json)).unwrap();
     assert_eq!((&json[0]["error"], &json[0]["changed"]), (&"no answer".into(), &serde_json::Value::Null));
+}
+
+#[test]
+fn drift_is_what_the_region_would_need() {
+    let drift = Drift { plans: vec![a_plan()], denials_missing: vec!["p".to_owned()], denials_excess: vec!["q".to_owned()] };
+    let all = [
+        (region("us-east-1"), Ok(drift)),
+        (region("ap-south-1"), Ok(Drift::default())),
+        (region("ca-central-1"), Err("no answer".to_owned())),
+    ];
+    let text = drifts("eu-west-1", &all, Format::Human);
+    assert!(text.starts_with("us-east-1 differs from eu-west-1; to be the same it would need\n  account 111122223333\n    ~ policy/use"));
+    assert!(text.ends_with(
+        "    - user/bob\n  + denied: p\n  - denied: q\nap-south-1 is as eu-west-1\nca-central-1 cannot be compared: no answer\n"
+    ));
+    let json: serde_json::Value = serde_json::from_str(&drifts("eu-west-1", &all, Format::Json)).unwrap();
+    assert_eq!(json["reference"], "eu-west-1");
+    let differs: Vec<&serde_json::Value> = json["regions"].as_array().unwrap().iter().map(|region| &region["differs"]).collect();
+    assert_eq!(differs, [&true.into(), &false.into(), &serde_json::Value::Null]);
+    assert_eq!(json["regions"][0]["denials_missing"][0], "p");
 }
