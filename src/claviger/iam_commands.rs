@@ -109,7 +109,7 @@ async fn diff(path: Option<&Path>, prune: bool, arg: &RegionsArg) -> anyhow::Res
         }
     };
     print(&render::drifts(&reference, &drifts, format(&arg.target)))?;
-    let differs = |drift: &Result<Drift, String>| drift.as_ref().map_or(true, |drift| !drift.is_none());
+    let differs = |drift: &Result<Drift, String>| !matches!(drift, Ok(drift) if drift.is_none());
     let names: Vec<&str> = drifts.iter().filter(|(_, drift)| differs(drift)).map(|(region, _)| region.as_str()).collect();
     if !names.is_empty() {
         bail!("not as {reference}: {}", names.join(", "));

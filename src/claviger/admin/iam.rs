@@ -5,6 +5,7 @@ mod pages;
 mod records;
 
 use claviger_api as api;
+use claviger_consensus::Region as _;
 use claviger_policy::{Policy, PolicyKind};
 use claviger_shapes::admin::iam::{
     AccountsPage, ApplyIdentities, ApplyIdentitiesResult, DenialsPage, IdentitiesPage, IdentityChange, IdentityName, NamedIdentity,

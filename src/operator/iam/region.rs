@@ -3,15 +3,19 @@
 //! All that is asked here may be asked twice: a change expects the revision that was read, a denial is a state.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use claviger_shapes::admin::AdminErrorCode;
-use claviger_shapes::admin::iam::{Denial, Identities, SetDenial, SetDenialResult};
-use claviger_tls::ApiClient;
+use claviger_shapes::admin::iam::{ApplyIdentities, Denial, Identities, SetDenial, SetDenialResult};
+use claviger_shapes::admin::{AdminErrorCode, Status};
+use claviger_tls::{ApiClient, ApiClientError};
 use claviger_types::{AccountId, Region as RegionName};
 use futures::future::join_all;
 
 use super::{AccountPlan, IamFile, commands, plan};
 use crate::{AdminClientError, admin};
+
+/// How long a node may take to say of which region it is: longer than it waits for a leader.
+const STATUS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Some nodes of one region.
 pub struct Region {
@@ -49,7 +53,7 @@ pub struct ApplyFailed {
 /// Sorts nodes by the region that each says it is of, or that `named` with it; the nodes that answer come first. Apart from them
 /// those of which no region is known, since they do not answer, or that are of another region than was said.
 pub async fn regions(nodes: Vec<(Option<RegionName>, ApiClient)>) -> (Vec<Region>, Vec<AdminClientError>) {
-    let asked = join_all(nodes.into_iter().map(async |(named, node)| (named, admin::status(&node).await, node))).await;
+    let asked = join_all(nodes.into_iter().map(async |(named, node)| (named, status_in_time(&node).await, node))).await;
     let mut found: BTreeMap<RegionName, (Vec<ApiClient>, Vec<ApiClient>)> = BTreeMap::new();
     let mut unknown = Vec::new();
     for (named, status, node) in asked {
@@ -68,6 +72,12 @@ pub async fn regions(nodes: Vec<(Option<RegionName>, ApiClient)>) -> (Vec<Region
         nodes: answering.into_iter().chain(silent).collect(),
     };
     (found.into_iter().map(region).collect(), unknown)
+}
+
+/// A node that hangs keeps nobody waiting for long: a denial may be urgent.
+async fn status_in_time(node: &ApiClient) -> Result<Status, AdminClientError> {
+    let answered = tokio::time::timeout(STATUS_TIMEOUT, admin::status(node)).await;
+    answered.unwrap_or_else(|_| Err(ApiClientError::TimedOut { target: node.target().to_owned(), after: STATUS_TIMEOUT }.into()))
 }
 
 impl Region {
@@ -89,7 +99,9 @@ impl Region {
                     held.accounts.insert(account, HeldAccount { revision, identities });
                 }
             }
+            let of_account = |denial: &Denial, account: AccountId| denial.principal.split(':').nth(4) == Some(&account.to_string());
             held.denials = admin::iam::denials(node).await?;
+            held.denials.retain(|denial| only.is_none_or(|only| of_account(denial, only)));
             Ok(held)
         })
         .await
@@ -128,7 +140,7 @@ impl Region {
         let mut done = 0;
         for changes in commands(plan) {
             let count = changes.len();
-            let request = claviger_shapes::admin::iam::ApplyIdentities { expected_revision, changes };
+            let request = ApplyIdentities { expected_revision, changes };
             let asked = self.ask(async |node| admin::iam::apply(node, plan.account, &request).await);
             expected_revision = asked.await.map_err(|error| ApplyFailed { done, error })?.revision;
             done += count;

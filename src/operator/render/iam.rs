@@ -204,7 +204,7 @@ pub fn denials(outcomes: &[(Region, Result<SetDenialResult, String>)], format: F
             let note = if *known { "" } else { "; the region knows no such principal" };
             format!("{region}: {principal} {done}{note}\n")
         }
-        Err(error) => format!("{region}: it is not known whether anything was changed: {error}\n"),
+        Err(error) => format!("{region}: not confirmed: {error}\n"),
     };
     outcomes.iter().map(line).collect()
 }

@@ -93,7 +93,18 @@ fn router(region: &str, shared: &Shared) -> Router {
                 json(&AccountsPage { accounts: fake.revision.map(held).into_iter().collect(), next: None })
             }),
         )
-        .route("/admin/v1/iam/denials", get(async || json(&DenialsPage { denials: Vec::new(), next: None })))
+        .route(
+            "/admin/v1/iam/denials",
+            get(async || {
+                let principal = "arn:aws:iam::111122223333:user/bob".to_owned();
+                let denial = Denial { principal, denied_at_millis: 1, reason: "lost".to_owned(), by: "ops".to_owned() };
+                json(&DenialsPage { denials: vec![denial], next: None })
+            })
+            .post(async |body: bytes::Bytes| {
+                let SetDenial { principal, denied, .. } = serde_json::from_slice(&body).unwrap();
+                json(&SetDenialResult { principal, denied, changed: true, known: true })
+            }),
+        )
         .route(
             "/admin/v1/iam/{account}",
             get(async move |UrlPath(_): UrlPath<String>, uri: Uri| page(&mut shown.lock().unwrap(), &uri))
@@ -159,7 +170,10 @@ async fn a_plan_is_carried_out_and_then_there_is_nothing_to_do() {
     shared.lock().unwrap().moves = 2;
     let held = region.held(None).await.unwrap();
     assert_eq!((held.accounts[&account()].identities.len(), held.accounts[&account()].revision), (5, Some(3)));
-    assert!(region.held(Some("444455556666".parse().unwrap())).await.unwrap().accounts.is_empty());
+    assert_eq!(held.denials.len(), 1);
+    assert_eq!(region.held(Some("444455556666".parse().unwrap())).await.unwrap(), Held::default());
+    let request = SetDenial { principal: "111122223333".to_owned(), denied: true, reason: "lost".to_owned() };
+    assert!(region.set_denial(&request).await.unwrap().denied);
     shared.lock().unwrap().moves = u64::MAX;
     assert!(matches!(region.held(None).await, Err(AdminClientError::Pages { .. })));
 }

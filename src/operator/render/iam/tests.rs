@@ -124,7 +124,7 @@ fn a_denial_is_told_region_by_region() {
     assert!(told(false, true, true).ends_with("is denied no longer\n"));
     assert!(told(false, false, false).ends_with("was not denied; the region knows no such principal\n"));
     let failed = [(region("eu-west-1"), Err("no answer".to_owned()))];
-    assert!(denials(&failed, Format::Human).contains("not known whether"));
+    assert!(denials(&failed, Format::Human).contains("not confirmed: no answer"));
     let json: serde_json::Value = serde_json::from_str(&denials(&failed, Format::Json)).unwrap();
     assert_eq!((&json[0]["error"], &json[0]["changed"]), (&"no answer".into(), &serde_json::Value::Null));
 }
