@@ -222,16 +222,31 @@ fn kind() -> impl Strategy<Value = Kind> {
         5 => (0_u8..3, 0_u8..5, 0_u8..3, 0_u8..2)
             .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
         2 => prop::collection::vec(key, 1..4).prop_map(|keys| Kind::Admit { keys }),
-        30 => access::kind().prop_map(Kind::Access),
+        15 => access::kind().prop_map(Kind::Access),
     ]
 }
 
-/// Up to `most` steps; the region has mostly been founded and has mostly met its peers before them.
+/// What access control depends on, and little else.
+fn kind_about_access() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        3 => (0..KEYS, 0_u8..2, any::<u8>()).prop_map(|(key, account, invocation)| Kind::Create { key, account, invocation }),
+        1 => (0..KEYS, any::<bool>(), any::<u8>()).prop_map(|(key, enabled, invocation)| Kind::Enable { key, enabled, stale: false, invocation }),
+        1 => prop::collection::vec(0..KEYS, 1..4).prop_map(|keys| Kind::Admit { keys }),
+        15 => access::kind().prop_map(Kind::Access),
+    ]
+}
+
+/// Up to `most` steps, mostly of every kind; the region has mostly been founded and has mostly met its peers before them.
 pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
-    let step = (0_u64..3 * 60 * 60 * 1000, kind()).prop_map(|(time, kind)| Step { time, kind });
-    (prop::bool::weighted(0.95), prop::collection::vec(step, 1..most)).prop_map(|(begun, steps)| {
+    let kinds = prop_oneof![
+        2 => prop::collection::vec(kind(), 1..most),
+        1 => prop::collection::vec(kind_about_access(), 1..most),
+    ];
+    let times = prop::collection::vec(0_u64..3 * 60 * 60 * 1000, most);
+    (prop::bool::weighted(0.95), times, kinds).prop_map(|(begun, times, kinds)| {
         let peers = (1..=PEERS).map(|peer| Kind::AddPeer { peer, life: peer, narrow: false });
         let first = std::iter::once(Kind::Found).chain(peers).filter(|_| begun);
+        let steps = times.into_iter().zip(kinds).map(|(time, kind)| Step { time, kind });
         first.map(|kind| Step { time: 1, kind }).chain(steps).collect()
     })
 }

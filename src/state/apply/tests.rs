@@ -18,6 +18,7 @@ use crate::{
     MemoryTables, NodeRecord, Once, Operation, Overlay, PublishCrl, Record, Refusal, ReplicateKey, Response, SetKeyEnabled, Table, Tables,
 };
 
+mod denials;
 mod grants;
 mod identities;
 mod labels;

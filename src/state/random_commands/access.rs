@@ -67,7 +67,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
 }
 
 fn reads() -> impl Strategy<Value = Reads> {
-    let grant = prop::option::weighted(0.2, 0..GRANTS);
+    let grant = prop::option::weighted(0.1, 0..GRANTS);
     (any::<bool>(), grant, rarely()).prop_map(|(account, grant, stale)| Reads { account, grant, stale })
 }
 
@@ -96,19 +96,33 @@ fn grant_id(number: u8) -> GrantId {
     GrantId::from_bytes([number; 32])
 }
 
+/// A key that is there, if any is; the last number is always itself.
+fn held_key(tables: &dyn Tables, number: u8) -> u8 {
+    let held = read::key_ids(tables, None, usize::from(KEYS)).unwrap();
+    let picked = usize::from(number).checked_rem(held.len()).filter(|_| number < KEYS - 1);
+    picked.map_or(number, |at| held[at].bytes()[0])
+}
+
+/// A grant that the key has, or, when it has none or by chance, one that it has not.
+fn held_or(tables: &dyn Tables, number: u8, id: u8) -> GrantId {
+    let held = read::grants_of(tables, &key(number), None, usize::from(GRANTS)).unwrap();
+    held.get(usize::from(id % 4)).map_or(grant_id(id), |(held, _)| *held)
+}
+
 impl Kind {
     pub(super) fn body(&self, tables: &dyn Tables) -> CommandBody {
         match self {
             Self::Policy { key, text, stale, invocation } => CommandBody::PutKeyPolicy(PutKeyPolicy {
                 once: once_of(self, Operation::PutKeyPolicy, *invocation),
-                key: expected(tables, *key, *stale),
+                key: expected(tables, held_key(tables, *key), *stale),
                 policy: text.map(|text| format!("policy {text}")),
             }),
             Self::Grant { key, id, contents, named, reads, stale, invocation } => {
                 let pairs = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
+                let key = held_key(tables, *key);
                 CommandBody::CreateGrant(Box::new(CreateGrant {
-                    once: self.once(tables, Operation::CreateGrant, *key, reads, *invocation),
-                    key: expected(tables, *key, *stale),
+                    once: self.once(tables, Operation::CreateGrant, key, reads, *invocation),
+                    key: expected(tables, key, *stale),
                     grant_id: grant_id(*id),
                     grantee: principal(contents % PRINCIPALS),
                     retiring: (contents % 2 == 0).then(|| principal(contents % 3)),
@@ -120,8 +134,9 @@ impl Kind {
             }
             Self::End { key, id, revoke, reads, stale, invocation } => {
                 let operation = if *revoke { Operation::RevokeGrant } else { Operation::RetireGrant };
-                let once = self.once(tables, operation, *key, reads, *invocation);
-                let (key, grant_id) = (expected(tables, *key, *stale), grant_id(*id));
+                let key = held_key(tables, *key);
+                let once = self.once(tables, operation, key, reads, *invocation);
+                let (key, grant_id) = (expected(tables, key, *stale), held_or(tables, key, *id));
                 if *revoke {
                     CommandBody::RevokeGrant(RevokeGrant { once, key, grant_id })
                 } else {
@@ -149,7 +164,7 @@ impl Kind {
         let of = account(invocation % ACCOUNTS);
         let held = read::account(tables, of).unwrap().filter(|_| reads.account);
         let account_revision = held.map(|held| (of, held.revision.wrapping_sub(u64::from(reads.stale))));
-        let grant = reads.grant.map(|id| (key(number), grant_id(id)));
+        let grant = reads.grant.map(|id| (key(number), held_or(tables, number, id)));
         Once { authorised: Authorised { account_revision, grant }, ..once_of(self, operation, invocation) }
     }
 }

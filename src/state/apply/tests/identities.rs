@@ -1,22 +1,21 @@
-//! Identities and denials: what is refused, what is told, what resolving a principal gives, and what becomes stale.
+//! Identities: what is refused, what is told, and what resolving a principal gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_types::encoding::decode;
 use claviger_types::limits::{
-    ATTACHED_POLICIES_MAX, DENIAL_TEXT_BYTES_MAX, GROUPS_PER_USER_MAX, IDENTITIES_PER_ACCOUNT_MAX, IDENTITY_CHANGES_MAX,
-    IDENTITY_POLICIES_BYTES_MAX, INLINE_POLICIES_MAX, TAGS_PER_KEY_MAX,
+    ATTACHED_POLICIES_MAX, GROUPS_PER_USER_MAX, IDENTITIES_PER_ACCOUNT_MAX, IDENTITY_CHANGES_MAX, IDENTITY_POLICIES_BYTES_MAX,
+    INLINE_POLICIES_MAX, TAGS_PER_KEY_MAX,
 };
-use claviger_types::{AccountId, NamedPrincipal, Principal};
+use claviger_types::{AccountId, Principal};
 
-use super::{Machine, create, disable, founded};
-use crate::random_commands::access::{ACCOUNTS, principal};
+use super::{Machine, create, founded};
+use crate::random_commands::access::ACCOUNTS;
 use crate::random_commands::{account, key};
 use crate::read::{self, account_of_row, counter, identity_of_row, reference_row};
 use crate::{
     AccountRecord, Applied, ApplyIdentities, Authorised, CommandBody, DenialRecord, GroupRecord, IdentityChange, IdentityKind,
-    IdentityRecord, ManagedPolicyRecord, Outcome, Overlay, Record, Refusal, Response, RoleRecord, SetPrincipalDenied, Table, UserRecord,
-    apply,
+    IdentityRecord, ManagedPolicyRecord, Outcome, Overlay, Record, Refusal, Response, RoleRecord, Table, UserRecord, apply,
 };
 
 /// The counters that the tables ask for.
@@ -81,15 +80,15 @@ pub(super) fn check_change(machine: &Machine, table: Table, row: &[u8], applied:
     }
 }
 
-fn put(name: &str, record: IdentityRecord) -> IdentityChange {
+pub(super) fn put(name: &str, record: IdentityRecord) -> IdentityChange {
     IdentityChange::Put { name: name.to_owned(), record: Box::new(record) }
 }
 
-fn delete(kind: IdentityKind, name: &str) -> IdentityChange {
+pub(super) fn delete(kind: IdentityKind, name: &str) -> IdentityChange {
     IdentityChange::Delete { kind, name: name.to_owned() }
 }
 
-fn policy(text: &str) -> IdentityRecord {
+pub(super) fn policy(text: &str) -> IdentityRecord {
     IdentityRecord::ManagedPolicy(ManagedPolicyRecord { document: text.to_owned() })
 }
 
@@ -101,30 +100,30 @@ fn names(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
 
-fn expecting(expected_revision: Option<u64>, changes: Vec<IdentityChange>) -> CommandBody {
+pub(super) fn expecting(expected_revision: Option<u64>, changes: Vec<IdentityChange>) -> CommandBody {
     CommandBody::ApplyIdentities(Box::new(ApplyIdentities { account: account(1), expected_revision, changes }))
 }
 
 /// Changes on what the account is now.
-fn change(machine: &mut Machine, changes: Vec<IdentityChange>) -> Outcome {
+pub(super) fn change(machine: &mut Machine, changes: Vec<IdentityChange>) -> Outcome {
     let held = read::account(&machine.tables, account(1)).unwrap();
     machine.body(expecting(held.map(|held| held.revision), changes)).outcome
 }
 
-fn refused(outcome: &Outcome, word: &str) -> bool {
+pub(super) fn refused(outcome: &Outcome, word: &str) -> bool {
     matches!(outcome, Err(Refusal::BadIdentities(reason)) if reason.contains(word))
 }
 
-fn alice() -> Principal {
+pub(super) fn alice() -> Principal {
     Principal::User { account: account(1), name: "alice".to_owned() }
 }
 
-fn user_in(groups: &[&str], attached: &[&str]) -> IdentityRecord {
+pub(super) fn user_in(groups: &[&str], attached: &[&str]) -> IdentityRecord {
     IdentityRecord::User(UserRecord { groups: names(groups), attached: names(attached), ..UserRecord::default() })
 }
 
 /// A user with policies from everywhere, and a role.
-fn with_identities() -> Machine {
+pub(super) fn with_identities() -> Machine {
     let mut machine = founded();
     let user = UserRecord {
         tags: texts(&[("team", "red")]),
@@ -324,110 +323,6 @@ fn an_account_goes_when_nothing_is_left_of_it() {
     assert_eq!(change(&mut machine, vec![IdentityChange::DeleteAccount]), Ok(Response::Identities { revision: None, changed: false }));
     change(&mut machine, vec![]).unwrap();
     assert!(read::account(&machine.tables, account(1)).unwrap().unwrap().revision > old.revision);
-}
-
-fn deny(principal: NamedPrincipal, denied: bool) -> CommandBody {
-    let (reason, by) = ("lost".to_owned(), "ops".to_owned());
-    CommandBody::SetPrincipalDenied(Box::new(SetPrincipalDenied { principal, denied, reason, by }))
-}
-
-#[test]
-fn a_denial_is_of_a_principal_a_role_or_an_account_and_only_lifting_it_ends_it() {
-    let mut machine = with_identities();
-    let of = account(1);
-    let session = Principal::AssumedRole { account: of, role: "app".to_owned(), session: "one".to_owned() };
-    let denied = |machine: &Machine, principal: &Principal| {
-        let found = read::principal(&machine.tables, principal).unwrap().unwrap().denied;
-        assert_eq!(found, read::is_denied(&machine.tables, principal).unwrap());
-        found
-    };
-    for (name, alices, sessions, roots) in [
-        (NamedPrincipal::User { account: of, name: "alice".to_owned() }, true, false, false),
-        (NamedPrincipal::Role { account: of, name: "app".to_owned() }, false, true, false),
-        (NamedPrincipal::AssumedRole { account: of, role: "app".to_owned(), session: "one".to_owned() }, false, true, false),
-        (NamedPrincipal::AssumedRole { account: of, role: "app".to_owned(), session: "two".to_owned() }, false, false, false),
-        (NamedPrincipal::Account(of), true, true, true),
-    ] {
-        let applied = machine.body(deny(name.clone(), true));
-        let revision = Some(machine.index);
-        assert_eq!(applied.outcome, Ok(Response::Identities { revision, changed: true }));
-        assert_eq!(applied.effects.accounts, [of]);
-        let found = [&alice(), &session, &Principal::Root { account: of }].map(|principal| denied(&machine, principal));
-        assert_eq!(found, [alices, sessions, roots], "{name}");
-        // Again is no change, and neither is applying identities.
-        assert_eq!(machine.body(deny(name.clone(), true)).outcome, Ok(Response::Identities { revision, changed: false }));
-        change(&mut machine, vec![put("read", policy(&name.to_string()))]).unwrap();
-        assert_eq!(denied(&machine, &alice()), alices);
-        let record = read::denial(&machine.tables, &name).unwrap().unwrap();
-        assert_eq!((record.reason.as_str(), record.by.as_str()), ("lost", "ops"));
-        assert_eq!(read::denials(&machine.tables, None, 9).unwrap(), [record]);
-        machine.body(deny(name.clone(), false)).outcome.unwrap();
-        assert!(!denied(&machine, &alice()) && !denied(&machine, &session));
-    }
-}
-
-/// Whoever is to be kept out may not be in the region's identities yet, or not any more.
-#[test]
-fn somebody_unknown_can_be_denied_and_stays_denied_once_known() {
-    let mut machine = founded();
-    let name = NamedPrincipal::User { account: account(1), name: "alice".to_owned() };
-    let applied = machine.body(deny(name, true));
-    assert_eq!(applied.outcome, Ok(Response::Identities { revision: None, changed: true }));
-    assert_eq!(applied.effects.accounts, [account(1)]);
-    assert!(read::account(&machine.tables, account(1)).unwrap().is_none());
-    change(&mut machine, vec![put("alice", user_in(&[], &[]))]).unwrap();
-    assert!(read::principal(&machine.tables, &alice()).unwrap().unwrap().denied);
-    let gone = vec![delete(IdentityKind::User, "alice"), IdentityChange::DeleteAccount];
-    change(&mut machine, gone).unwrap();
-    assert!(read::is_denied(&machine.tables, &alice()).unwrap());
-    assert!(read::denials(&machine.tables, Some(&principal(4)), 9).unwrap().len() <= 1);
-}
-
-#[test]
-fn a_denial_is_refused_for_what_it_is() {
-    let mut machine = founded();
-    let user = |name: &str| NamedPrincipal::User { account: account(1), name: name.to_owned() };
-    assert!(refused(&machine.body(deny(user("a\0b"), true)).outcome, "name"));
-    for (reason, by) in [(DENIAL_TEXT_BYTES_MAX + 1, 1), (1, DENIAL_TEXT_BYTES_MAX + 1)] {
-        let set = SetPrincipalDenied { principal: user("a"), denied: true, reason: "x".repeat(reason), by: "x".repeat(by) };
-        assert!(refused(&machine.body(CommandBody::SetPrincipalDenied(Box::new(set))).outcome, "bytes"));
-    }
-    assert!(machine.table(Table::DeniedPrincipals).is_empty());
-}
-
-/// A write of an account's principal is refused when anything in the account has changed since it was authorised.
-#[test]
-fn a_change_of_the_callers_identity_makes_its_writes_stale() {
-    let name = NamedPrincipal::User { account: account(1), name: "alice".to_owned() };
-    let mut no_account = expecting(None, vec![]);
-    if let CommandBody::ApplyIdentities(apply) = &mut no_account {
-        apply.account = account(0);
-    }
-    for (meanwhile, stale) in [
-        (deny(name.clone(), true), true),
-        (deny(NamedPrincipal::Account(account(1)), true), true),
-        (no_account, false),
-        (deny(NamedPrincipal::Account(account(0)), true), false),
-    ] {
-        let mut machine = with_identities();
-        machine.body(create(0, "a")).outcome.unwrap();
-        let revision = read::account(&machine.tables, account(1)).unwrap().unwrap().revision;
-        let mut write = disable(&machine, 0, "b");
-        let CommandBody::SetKeyEnabled(set) = &mut write else { unreachable!() };
-        set.once.authorised = Authorised { account_revision: Some((account(1), revision)), grant: None };
-        machine.body(meanwhile).outcome.unwrap();
-        let outcome = machine.body(write.clone()).outcome;
-        assert_eq!(outcome, if stale { Err(Refusal::StaleAuthorisation) } else { Ok(Response::Done) });
-        if stale {
-            // It was not remembered: authorised again, the same invocation goes through. From then on it is answered.
-            let CommandBody::SetKeyEnabled(set) = &mut write else { unreachable!() };
-            set.once.authorised.account_revision =
-                Some((account(1), read::account(&machine.tables, account(1)).unwrap().unwrap().revision));
-            assert_eq!(machine.body(write.clone()).outcome, Ok(Response::Done));
-            machine.body(deny(name.clone(), read::denial(&machine.tables, &name).unwrap().is_none())).outcome.unwrap();
-            assert_eq!(machine.body(write).outcome, Ok(Response::Done));
-        }
-    }
 }
 
 /// An account that is gone is another one than was read, and so is a new one of its name.
