@@ -105,7 +105,10 @@ impl Condition {
     /// The policy's values, as they could be written.
     pub(crate) fn values(&self) -> Vec<String> {
         match &self.test {
-            Test::Text { patterns, .. } | Test::Arn(patterns) => patterns.iter().map(ToString::to_string).collect(),
+            Test::Text { patterns, .. } | Test::Arn(patterns) => {
+                let wildcards = self.operator.base.has_wildcards();
+                patterns.iter().map(|pattern| pattern.written(wildcards)).collect()
+            }
             Test::Number(_, numbers) => numbers.iter().map(ToString::to_string).collect(),
             Test::Time(_, times) => times.iter().map(|millis| literal::format_seconds(millis.div_euclid(1000))).collect(),
             Test::Bool(values) | Test::Null(values) => values.iter().map(ToString::to_string).collect(),
@@ -131,18 +134,22 @@ impl Condition {
 
 impl Test {
     fn parse(base: Base, values: &[String], variables: bool) -> Result<Self, &'static str> {
-        let texts =
-            |wildcards| values.iter().map(|text| TextPattern::parse(text, Reading { wildcards, variables })).collect::<Result<_, _>>();
-        let text = |fold, wildcards| texts(wildcards).map(|patterns| Self::Text { fold, patterns });
+        let texts = || {
+            values
+                .iter()
+                .map(|text| TextPattern::parse(text, Reading { wildcards: base.has_wildcards(), variables }))
+                .collect::<Result<_, _>>()
+        };
+        let text = |fold| texts().map(|patterns| Self::Text { fold, patterns });
         let number = |order| all(values, literal::parse_number, "must be a number").map(|numbers| Self::Number(order, numbers));
         let date = |order| {
             all(values, literal::parse_time, "must be a date of ISO 8601 or seconds since 1970").map(|times| Self::Time(order, times))
         };
         let bools = || all(values, literal::parse_bool, "must be true or false");
         match base {
-            Base::StringEquals | Base::StringNotEquals => text(false, false),
-            Base::StringEqualsIgnoreCase | Base::StringNotEqualsIgnoreCase => text(true, false),
-            Base::StringLike | Base::StringNotLike => text(false, true),
+            Base::StringEquals | Base::StringNotEquals => text(false),
+            Base::StringEqualsIgnoreCase | Base::StringNotEqualsIgnoreCase => text(true),
+            Base::StringLike | Base::StringNotLike => text(false),
             Base::NumericEquals | Base::NumericNotEquals => number(Order::Equal),
             Base::NumericLessThan => number(Order::Less),
             Base::NumericLessThanEquals => number(Order::LessOrEqual),
@@ -160,7 +167,7 @@ impl Test {
                 all(values, Network::parse, "must be an IP address or a network in CIDR notation").map(Self::Ip)
             }
             Base::ArnEquals | Base::ArnLike | Base::ArnNotEquals | Base::ArnNotLike => {
-                let patterns: Box<[TextPattern]> = texts(true)?;
+                let patterns: Box<[TextPattern]> = texts()?;
                 if patterns.iter().any(|pattern| pattern.arn_parts().is_some_and(|parts| parts != 6)) {
                     return Err("must be an ARN, with all six of its parts");
                 }

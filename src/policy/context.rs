@@ -39,6 +39,13 @@ pub enum Value<'a> {
     Many(&'a dyn Texts),
 }
 
+/// A text that may be missing.
+impl<'a> From<Option<&'a str>> for Value<'a> {
+    fn from(text: Option<&'a str>) -> Self {
+        text.map_or(Self::Absent, Self::Text)
+    }
+}
+
 /// The values of a multi-valued key.
 pub trait Texts {
     /// Shows each to `visit`, until it breaks off.

@@ -316,14 +316,11 @@ fn find_grant<C: Context + ?Sized, O: Observer>(
     let operation = request.action.grant_operation()?;
     let mut found = None;
     let _ = documents.grants.each(&mut |grant| {
-        let named = closeness(grant.grantee, request.caller);
-        if named.is_none() && !O::EXPLAINS {
-            return ControlFlow::Continue(());
-        }
+        let Some(closeness) = closeness(grant.grantee, request.caller) else { return ControlFlow::Continue(()) };
         let listed = grant.operations.contains(&operation);
         let admitted = admits(grant, operation, request.encryption_context, request.new_grant);
-        let suffices = named.is_some_and(|closeness| verdicts.suffice(closeness).is_ok());
-        observer.grant(grant, [named.is_some(), listed, admitted, suffices]);
+        let suffices = verdicts.suffice(closeness).is_ok();
+        observer.grant(grant, [listed, admitted, suffices]);
         if listed && admitted && suffices {
             found = found.or(Some(Basis::Grant(grant.id)));
         }

@@ -80,7 +80,7 @@ pub struct Trace {
     pub reason: String,
     /// The documents, in the order in which they were read.
     pub documents: Vec<DocumentTrace>,
-    /// The grants that were looked at.
+    /// The grants that name the caller, its role or its account.
     pub grants: Vec<GrantTrace>,
     /// The decision itself.
     #[serde(skip)]
@@ -140,10 +140,8 @@ pub struct GrantTrace {
     /// Its id.
     #[serde(serialize_with = "as_text")]
     pub id: GrantId,
-    /// Its grantee's ARN.
+    /// Its grantee's ARN: the caller, its role or its account.
     pub grantee: String,
-    /// Whether that is the caller, its role or its account.
-    pub names_caller: bool,
     /// Whether it lists the operation.
     pub lists_operation: bool,
     /// Whether its constraint admits the request.
@@ -173,8 +171,8 @@ pub(crate) trait Observer {
     fn part(&mut self, _part: Part, _met: bool) {}
     fn condition<C: Context + ?Sized>(&mut self, _condition: &Condition, _holds: bool, _context: &C) {}
     fn applies(&mut self, _applies: bool) {}
-    /// Whether it names the caller, lists the operation and admits it, and whether that is enough.
-    fn grant(&mut self, _grant: &GrantView<'_>, _met: [bool; 4]) {}
+    /// A grant that names the caller: whether it lists the operation and admits it, and whether being named so is enough.
+    fn grant(&mut self, _grant: &GrantView<'_>, _met: [bool; 3]) {}
 }
 
 /// Nobody.
@@ -247,9 +245,9 @@ impl Observer for Recorder<'_> {
         }
     }
 
-    fn grant(&mut self, grant: &GrantView<'_>, [names_caller, lists_operation, constraint_admits, own_policies_suffice]: [bool; 4]) {
+    fn grant(&mut self, grant: &GrantView<'_>, [lists_operation, constraint_admits, own_policies_suffice]: [bool; 3]) {
         let grantee = grant.grantee.arn(self.partition);
-        self.grants.push(GrantTrace { id: grant.id, grantee, names_caller, lists_operation, constraint_admits, own_policies_suffice });
+        self.grants.push(GrantTrace { id: grant.id, grantee, lists_operation, constraint_admits, own_policies_suffice });
     }
 }
 

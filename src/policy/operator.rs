@@ -52,6 +52,11 @@ impl Base {
                 | Self::ArnNotLike
         )
     }
+
+    /// Whether `*` and `?` in its values are wildcards.
+    pub(crate) const fn has_wildcards(self) -> bool {
+        matches!(self, Self::StringLike | Self::StringNotLike | Self::ArnEquals | Self::ArnLike | Self::ArnNotEquals | Self::ArnNotLike)
+    }
 }
 
 /// How an operator treats a key of many values.

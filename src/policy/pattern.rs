@@ -4,7 +4,6 @@
 //! decision, and one that runs out is a refusal. What a variable stands for is literal: a tag `*` is no wildcard.
 
 use std::cell::Cell;
-use std::fmt;
 
 use claviger_types::limits::POLICY_STEPS_MAX;
 
@@ -245,6 +244,34 @@ impl TextPattern {
         Some(tokens)
     }
 
+    /// As it could be written; `wildcards` if `*` and `?` would be wildcards there.
+    pub(crate) fn written(&self, wildcards: bool) -> String {
+        let character = |character: char| match character {
+            '*' | '?' if wildcards => format!("${{{character}}}"),
+            _ => character.to_string(),
+        };
+        let of_tokens = |tokens: &[Token]| -> String {
+            let of = |token: &Token| match *token {
+                MANY => "*".to_owned(),
+                ONE => "?".to_owned(),
+                other => char::from_u32(other).map(character).unwrap_or_default(),
+            };
+            tokens.iter().map(of).collect()
+        };
+        match self {
+            Self::Literal(text) => text.chars().map(character).collect(),
+            Self::Glob(tokens) => of_tokens(tokens),
+            Self::Template(pieces) => {
+                let of = |piece: &Piece| match piece {
+                    Piece::Tokens(tokens) => of_tokens(tokens),
+                    Piece::Variable { key, default: None } => format!("${{{key}}}"),
+                    Piece::Variable { key, default: Some(default) } => format!("${{{key}, '{default}'}}"),
+                };
+                pieces.iter().map(of).collect()
+            }
+        }
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::Literal(text) => text.len(),
@@ -256,32 +283,6 @@ impl TextPattern {
                 };
                 size_of_val(&**pieces) + pieces.iter().map(of).sum::<usize>()
             }
-        }
-    }
-}
-
-/// As it was written, but for `${*}` where no wildcard was meant anyway.
-impl fmt::Display for TextPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write_tokens = |f: &mut fmt::Formatter<'_>, tokens: &[Token]| {
-            tokens.iter().try_for_each(|token| match *token {
-                MANY => f.write_str("*"),
-                ONE => f.write_str("?"),
-                other => match char::from_u32(other) {
-                    Some(character @ ('*' | '?')) => write!(f, "${{{character}}}"),
-                    Some(character) => write!(f, "{character}"),
-                    None => Ok(()),
-                },
-            })
-        };
-        match self {
-            Self::Literal(text) => f.write_str(text),
-            Self::Glob(tokens) => write_tokens(f, tokens),
-            Self::Template(pieces) => pieces.iter().try_for_each(|piece| match piece {
-                Piece::Tokens(tokens) => write_tokens(f, tokens),
-                Piece::Variable { key, default: None } => write!(f, "${{{key}}}"),
-                Piece::Variable { key, default: Some(default) } => write!(f, "${{{key}, '{default}'}}"),
-            }),
         }
     }
 }
@@ -314,6 +315,9 @@ fn parse_variable(inside: &str) -> Result<Piece, &'static str> {
 
 /// One character for one, so that a folded text keeps its wildcards in place.
 fn lower(character: char) -> char {
+    if character.is_ascii() {
+        return character.to_ascii_lowercase();
+    }
     let mut lower = character.to_lowercase();
     match (lower.next(), lower.next()) {
         (Some(one), None) => one,

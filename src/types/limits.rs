@@ -115,5 +115,5 @@ pub const DENIED_PRINCIPALS_MAX: u64 = 100_000;
 /// Why a principal is denied, and by whom, UTF-8: each of them.
 pub const DENIAL_TEXT_BYTES_MAX: usize = 1024;
 /// Steps that one decision may take in matching text with wildcards; past them it is a refusal. A document without thousands of
-/// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this; here it is some 10 ms.
+/// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this. It is some milliseconds.
 pub const POLICY_STEPS_MAX: u64 = 4_000_000;

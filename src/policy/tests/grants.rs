@@ -173,3 +173,27 @@ fn who_may_retire() {
     let documents = Documents { key_policy: Some(&denying), ..Documents::NONE };
     assert_eq!(retire(&user("dan"), &documents, &grant), Decision::Denied(Denial::Explicit(Document::KeyPolicy)));
 }
+
+#[test]
+fn a_trace_shows_the_grants_that_name_the_caller() {
+    let (policy, listed) = (closed(), operations(&[GrantOperation::Decrypt]));
+    let (bob, dan, account) =
+        (named("arn:aws:iam::111122223333:user/bob"), named("arn:aws:iam::111122223333:user/dan"), named("111122223333"));
+    let constraint = GrantConstraint::EncryptionContextEquals(pairs(&[("a", "1")]));
+    let grants = vec![
+        view(&dan, &listed),
+        GrantView { id: id(2), ..view(&account, &listed) },
+        GrantView { id: id(3), constraint: Some(&constraint), ..view(&bob, &listed) },
+        GrantView { id: id(4), ..view(&bob, &listed) },
+    ];
+    let (caller, facts) = (user("bob"), Facts::default());
+    let documents = Documents { key_policy: Some(&policy), grants: &grants, ..Documents::NONE };
+    let trace = crate::explain(&request(&caller, Action::Decrypt, &facts), &documents, &Partition::default());
+    let shown = |byte, grantee: &str, constraint_admits, own_policies_suffice| {
+        let grantee = format!("arn:aws:iam::111122223333:{grantee}");
+        crate::GrantTrace { id: id(byte), grantee, lists_operation: true, constraint_admits, own_policies_suffice }
+    };
+    assert_eq!(trace.grants, [shown(2, "root", true, false), shown(3, "user/bob", false, true), shown(4, "user/bob", true, true)]);
+    assert_eq!(trace.decision.grant(), Some(id(4)));
+    assert_eq!(trace.reason, format!("because the grant {} allows it", id(4)));
+}

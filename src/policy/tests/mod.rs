@@ -1,5 +1,6 @@
 //! Tests of whole documents and decisions, by topic; what they share is here.
 
+mod allocations;
 mod bounds;
 mod decisions;
 mod differential;

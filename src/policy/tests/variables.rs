@@ -103,3 +103,18 @@ fn the_older_language_has_none() {
         assert!(may("${aws:username}") && !may("alice"));
     }
 }
+
+#[test]
+fn a_trace_shows_values_as_they_could_be_written() {
+    let values = json!(["a*?", "${*}${$}x", "b${aws:username, 'y'}*${?}"]);
+    for (operator, expected) in
+        [("StringLike", ["a*?", "${*}$x", "b${aws:username, 'y'}*${?}"]), ("StringEquals", ["a*?", "*$x", "b${aws:username, 'y'}*?"])]
+    {
+        let policies =
+            [identity(&json!([{"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {operator: {"aws:x": values}}}]))];
+        let (alice, facts) = (user("alice"), facts());
+        let documents = Documents { identity: &policies, ..Documents::NONE };
+        let trace = crate::explain(&super::request(&alice, Action::Decrypt, &facts), &documents, &claviger_types::Partition::default());
+        assert_eq!(trace.documents[0].statements[0].conditions[0].policy_values, expected);
+    }
+}
