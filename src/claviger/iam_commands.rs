@@ -72,17 +72,22 @@ fn load(path: &Path, prune: bool) -> anyhow::Result<IamFile> {
 async fn show(account: Option<AccountId>, arg: &RegionsArg) -> anyhow::Result<()> {
     let found = Found::find(arg).await?;
     let (mut shown, mut failed) = (Vec::new(), Vec::new());
-    for region in &found.regions {
-        match region.held(account).await {
-            Ok(held) => shown.push((region.name().clone(), held)),
-            Err(error) => failed.push((region.name(), words(error))),
+    for (region, held) in held_by_all(&found.regions, account).await {
+        match held {
+            Ok(held) => shown.push((region, held)),
+            Err(error) => failed.push(format!("{region} cannot be shown: {error}")),
         }
     }
     print(&render::held(&shown, format(&arg.target)))?;
-    if let Some((region, error)) = failed.first() {
-        bail!("{region} cannot be shown: {error}");
+    if !failed.is_empty() {
+        bail!("{}", failed.join("; "));
     }
     found.all_done([])
+}
+
+/// What each region holds, or why that is not known.
+async fn held_by_all(regions: &[Region], account: Option<AccountId>) -> Vec<(RegionName, Result<Held, String>)> {
+    join_all(regions.iter().map(async |region| (region.name().clone(), region.held(account).await.map_err(words)))).await
 }
 
 async fn diff(path: Option<&Path>, prune: bool, arg: &RegionsArg) -> anyhow::Result<()> {
@@ -98,14 +103,16 @@ async fn diff(path: Option<&Path>, prune: bool, arg: &RegionsArg) -> anyhow::Res
             (path.display().to_string(), drifts)
         }
         None => {
-            let [first, others @ ..] = &found.regions[..] else { bail!("there is no region to compare") };
-            if others.is_empty() {
-                bail!("there is nothing to compare {} with: give --all, or a file with -f", first.name());
+            let mut held = held_by_all(&found.regions, None).await;
+            if let [(only, _)] = &held[..] {
+                bail!("there is nothing to compare {only} with: give --all, or a file with -f");
             }
-            let reference = first.held(None).await.map_err(|error| anyhow::anyhow!("{}: {}", first.name(), words(error)))?;
-            let drift_of = |held: Held| drift(&reference, &held);
-            let held = async |region: &Region| (region.name().clone(), region.held(None).await.map(drift_of).map_err(words));
-            (first.name().to_string(), join_all(others.iter().map(held)).await)
+            // The first that answers.
+            let at = held.iter().position(|(_, held)| held.is_ok()).unwrap_or_default();
+            let (first, reference) = held.remove(at);
+            let reference = reference.map_err(|error| anyhow::anyhow!("no region can be compared: {first}: {error}"))?;
+            let drifts = held.into_iter().map(|(region, held)| (region, held.map(|held| drift(&reference, &held)))).collect();
+            (first.to_string(), drifts)
         }
     };
     print(&render::drifts(&reference, &drifts, format(&arg.target)))?;
@@ -187,7 +194,7 @@ fn nodes(arg: &RegionsArg) -> anyhow::Result<Vec<(Option<RegionName>, ApiClient)
 
 fn named_by_url(target: &Target) -> anyhow::Result<Vec<(Option<RegionName>, ApiClient)>> {
     let (cert, key, ca) = url_credentials(target)?;
-    let split = |text: &'_ String| -> anyhow::Result<(Option<RegionName>, String)> {
+    let split = |text: &String| -> anyhow::Result<(Option<RegionName>, String)> {
         match text.split_once('=') {
             Some((region, url)) => {
                 let region = region.parse().with_context(|| format!("--url {text}: what stands before = must be a region"))?;
