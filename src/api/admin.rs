@@ -1,6 +1,7 @@
 //! The admin API: JSON for operators, and for nobody else. Its shapes are [`claviger_shapes::admin`].
 
 mod clock;
+mod iam;
 mod restoring;
 
 use std::panic::AssertUnwindSafe;
@@ -26,6 +27,7 @@ use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+pub use self::iam::Identities;
 pub use self::restoring::Restoring;
 use crate::error::not_read_admin;
 
@@ -35,7 +37,7 @@ const ENDPOINT_BYTES_MAX: usize = 512;
 const FINGERPRINT_BYTES_MAX: usize = 256;
 
 /// What operators may ask. The root of the program implements it: it alone sees consensus and replication.
-pub trait Admin: Restoring {
+pub trait Admin: Restoring + Identities {
     /// Who this region is.
     fn identity(&self) -> impl Future<Output = Result<Identity, AdminError>> + Send;
 
@@ -100,6 +102,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/nodes/{id}/{change}", post(change_node::<A>))
         .route("/v1/leader/transfer", post(transfer_leader::<A>))
         .merge(clock::routes())
+        .merge(iam::routes())
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::clone(&desk))

@@ -8,6 +8,10 @@ use axum::body::Body;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
 use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
+use claviger_shapes::admin::iam::{
+    Account, AccountsPage, ApplyIdentities, ApplyIdentitiesResult, Denial, DenialsPage, IdentitiesPage, IdentityName, SetDenial,
+    SetDenialResult,
+};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
     MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
@@ -15,14 +19,14 @@ use claviger_shapes::admin::{
 use claviger_shapes::sts::CallerIdentity;
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
 use claviger_tls::Peer;
-use claviger_types::{EncryptionAlgorithm, Identity, KeyRef, Partition, Principal, RevocationFlag};
+use claviger_types::{AccountId, EncryptionAlgorithm, Identity, KeyRef, Partition, Principal, RevocationFlag};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::{Admin, Kms, Limits, Restoring};
+use crate::{Admin, Identities, Kms, Limits, Restoring};
 
 pub(crate) const KEY_ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/mrk-000102030405060708090a0b0c0d0e0f";
 
@@ -214,6 +218,42 @@ impl Restoring for FakeAdmin {
             AdmitScope::All => Ok(AdmitKeysResult { admitted: 3, unchanged: 1, next: keys.after }),
             _ => Err(AdminError::new(AdminErrorCode::NotFound, "no such key")),
         }
+    }
+}
+
+/// An account is at revision 7, whatever becomes of it; what is asked is answered where there is a place for it.
+impl Identities for FakeAdmin {
+    async fn accounts(&self, after: Option<AccountId>) -> Result<AccountsPage, AdminError> {
+        let account = "111122223333".parse().unwrap();
+        Ok(AccountsPage { accounts: vec![Account { account, revision: 7, identities: 1 }], next: after })
+    }
+
+    async fn identities(&self, account: AccountId, after: Option<IdentityName>) -> Result<IdentitiesPage, AdminError> {
+        let revision = (account.to_string() == "111122223333").then_some(7);
+        Ok(IdentitiesPage { revision, identities: Vec::new(), next: after })
+    }
+
+    async fn apply_identities(
+        &self,
+        operator: &str,
+        _account: AccountId,
+        apply: ApplyIdentities,
+    ) -> Result<ApplyIdentitiesResult, AdminError> {
+        assert_eq!(operator, "ops");
+        match apply.expected_revision {
+            Some(7) => Ok(ApplyIdentitiesResult { revision: Some(8), changed: !apply.changes.is_empty() }),
+            _ => Err(AdminError::new(AdminErrorCode::Conflict, "the identities have changed")),
+        }
+    }
+
+    async fn denials(&self, after: Option<String>) -> Result<DenialsPage, AdminError> {
+        let denial = Denial { principal: "p".to_owned(), denied_at_millis: 1, reason: "r".to_owned(), by: "ops".to_owned() };
+        Ok(DenialsPage { denials: vec![denial], next: after })
+    }
+
+    async fn set_denial(&self, operator: &str, set: SetDenial) -> Result<SetDenialResult, AdminError> {
+        assert_eq!(operator, "ops");
+        Ok(SetDenialResult { principal: set.principal, denied: set.denied, changed: true, known: false })
     }
 }
 

@@ -1,5 +1,6 @@
 //! The admin API over a running node: what operators may ask of consensus, replication and revocation.
 
+mod iam;
 mod nodes;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use claviger_shapes::admin::{
 };
 use claviger_state::{AccountScope, CommandBody, CrlRecord, PeerRecord, Refusal, read};
 use claviger_tls as tls;
-use claviger_types::{Clock, Region, SystemClock, TrustDomain};
+use claviger_types::{Clock, Partition, Region, SystemClock, TrustDomain};
 
 use crate::certificates::NodeTls;
 use crate::clock;
@@ -27,6 +28,7 @@ use crate::restoring::Backups;
 pub(crate) struct NodeAdmin {
     pub(crate) region: Region,
     pub(crate) trust_domain: TrustDomain,
+    pub(crate) partition: Partition,
     pub(crate) consensus: Arc<Consensus>,
     pub(crate) replicator: Arc<Replicator<Consensus>>,
     pub(crate) tls: Arc<NodeTls>,

@@ -1,5 +1,6 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
+mod iam;
 mod restoring;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use claviger_operator::pki::{CRL_DAYS, Ca, Reason};
 use claviger_types::{Region, TrustDomain};
 
 use crate::bench::{BaselineArgs, BenchArgs};
+pub(crate) use iam::{DenialArgs, IamCommand, RegionsArg};
 pub(crate) use restoring::{AdmitWhich, BackupCommand, KeyCommand};
 
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
@@ -53,6 +55,9 @@ pub(crate) enum Command {
     /// Keys, after a restore
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The identities of accounts, and principals that are denied everything
+    #[command(subcommand)]
+    Iam(IamCommand),
     /// The clocks of a region's nodes
     #[command(subcommand)]
     Clock(ClockCommand),

@@ -137,14 +137,28 @@ pub(crate) async fn node(target: &Target) -> anyhow::Result<ApiClient> {
         let urls = demo.nodes(target.region.as_ref())?;
         return reachable(urls, &demo.operator.cert, &demo.operator.key, &demo.ca).await;
     }
-    let missing = "give --socket, --demo, or --url with --cert, --key and --ca";
-    let (cert, key, ca) = (target.cert.as_deref(), target.key.as_deref(), target.ca.as_deref());
-    let urls = target.urls.iter().map(String::as_str).collect();
-    reachable(urls, cert.context(missing)?, key.context(missing)?, ca.context(missing)?).await
+    let (cert, key, ca) = url_credentials(target)?;
+    reachable(target.urls.iter().map(String::as_str), cert, key, ca).await
 }
 
-async fn reachable(urls: Vec<&str>, cert: &Path, key: &Path, ca: &Path) -> anyhow::Result<ApiClient> {
+async fn reachable<'a>(urls: impl IntoIterator<Item = &'a str>, cert: &Path, key: &Path, ca: &Path) -> anyhow::Result<ApiClient> {
+    Ok(admin::first_reachable(https_clients(urls, cert, key, ca)?).await?)
+}
+
+/// What goes with `--url`: certificate, key and CA.
+pub(crate) fn url_credentials(target: &Target) -> anyhow::Result<(&Path, &Path, &Path)> {
+    let missing = "give --socket, --demo, or --url with --cert, --key and --ca";
+    let (cert, key, ca) = (target.cert.as_deref(), target.key.as_deref(), target.ca.as_deref());
+    Ok((cert.context(missing)?, key.context(missing)?, ca.context(missing)?))
+}
+
+/// A client of each api listener, with one operator's certificate.
+pub(crate) fn https_clients<'a>(
+    urls: impl IntoIterator<Item = &'a str>,
+    cert: &Path,
+    key: &Path,
+    ca: &Path,
+) -> anyhow::Result<Vec<ApiClient>> {
     let tls = ClientTls::api(&IdentityFiles::new(cert, key), ca)?;
-    let clients = urls.into_iter().map(|url| ApiClient::https(url, tls.clone())).collect::<Result<Vec<_>, _>>()?;
-    Ok(admin::first_reachable(clients).await?)
+    Ok(urls.into_iter().map(|url| ApiClient::https(url, tls.clone())).collect::<Result<Vec<_>, _>>()?)
 }

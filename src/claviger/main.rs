@@ -12,6 +12,7 @@ mod config;
 mod demo;
 mod founding;
 mod hardening;
+mod iam_commands;
 mod key_commands;
 mod late_router;
 mod logging;
@@ -27,6 +28,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use claviger_operator::iam::IamFile;
 use serde_json::json;
 
 use agent::config::AgentConfig;
@@ -63,6 +65,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Crl(command) => client_commands::crl(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Key(command) => key_commands::run(command).await,
+        Command::Iam(command) => iam_commands::run(command).await,
         Command::Clock(command) => clock::run(command).await,
         Command::Agent(args) => agent::run(args).await,
         Command::Demo(args) => demo::run(args).await,
@@ -71,9 +74,12 @@ async fn run(command: &Command) -> anyhow::Result<()> {
     }
 }
 
-/// `claviger config check`: of a node's file, or of an agent's, which has identities.
+/// `claviger config check`: of a node's file, of an agent's, which has identities, or of identities, which has accounts.
 fn check(file: &Path, json: bool) -> anyhow::Result<()> {
-    let (facts, text) = if AgentConfig::is_in(file)? {
+    let (facts, text) = if IamFile::is_in(file)? {
+        let accounts: Vec<String> = IamFile::load(file)?.accounts().map(|(account, _)| account.to_string()).collect();
+        (json!({ "ok": true, "accounts": accounts }), format!("identities of {}", accounts.join(", ")))
+    } else if AgentConfig::is_in(file)? {
         let config = AgentConfig::load(file)?;
         let regions: Vec<&str> = config.regions.iter().map(|region| region.name.as_str()).collect();
         (json!({ "ok": true, "regions": regions }), format!("an agent for {}", regions.join(", ")))

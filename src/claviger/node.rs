@@ -141,6 +141,7 @@ impl Node {
         let admin = NodeAdmin {
             region: config.region.clone(),
             trust_domain: config.trust_domain.clone(),
+            partition: record.partition.clone(),
             consensus: Arc::clone(&self.consensus),
             replicator: Arc::clone(&replicator),
             tls: Arc::clone(&self.tls),

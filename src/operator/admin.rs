@@ -2,6 +2,7 @@
 //! connects to the node's own Unix socket.
 
 pub mod clock;
+pub mod iam;
 
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer,

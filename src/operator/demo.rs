@@ -48,6 +48,11 @@ impl Demo {
         serde_json::from_slice(&text).map_err(|source| DemoError::Unusable { path: path.to_owned(), source })
     }
 
+    /// Every region, with the api listeners of its nodes.
+    pub fn regions(&self) -> impl Iterator<Item = (&Region, impl Iterator<Item = &str>)> {
+        self.regions.iter().map(|region| (&region.name, region.nodes.iter().map(|node| node.api.as_str())))
+    }
+
     /// The api listeners of a region's nodes; of the only region when none is named.
     ///
     /// # Errors
@@ -89,6 +94,8 @@ mod tests {
         assert_eq!(both.nodes(Some(&"us-east-1".parse().unwrap())).unwrap()[0], "https://b:1");
         let unclear = both.nodes(None).unwrap_err().to_string();
         assert!(unclear.contains("eu-west-1, us-east-1"), "{unclear}");
+        let all: Vec<(&str, usize)> = both.regions().map(|(name, nodes)| (name.as_str(), nodes.count())).collect();
+        assert_eq!(all, [("eu-west-1", 2), ("us-east-1", 2)]);
         assert!(both.nodes(Some(&"ap-south-1".parse().unwrap())).is_err());
     }
 }

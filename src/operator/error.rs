@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use claviger_shapes::admin::AdminError;
 use claviger_tls::ApiClientError;
+use claviger_types::Region;
 
 /// Why a PKI command did not do what was asked. Nothing that existed was changed.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +87,22 @@ pub enum AdminClientError {
     /// There is nobody to ask.
     #[error("no node is named")]
     NoNode,
+    /// A node is of another region than the operator says.
+    #[error("{target} is of region {found}, not of {named}")]
+    OtherRegion {
+        /// The URL.
+        target: String,
+        /// The region that was named with it.
+        named: Region,
+        /// The region that it says it is of.
+        found: Region,
+    },
+    /// What was read page by page did not come to a whole.
+    #[error("{target} gave pages that do not fit together, or what they show changes all the time; run it again")]
+    Pages {
+        /// The URL or the socket's path.
+        target: String,
+    },
     /// There was no answer of the admin API.
     #[error(transparent)]
     Call(#[from] ApiClientError),

@@ -1,6 +1,7 @@
 //! Results of the admin API as text: for people, or as JSON for `--json`. Pure functions; each ends with a newline.
 
 pub mod clock;
+pub mod iam;
 mod nodes;
 
 use std::fmt::Write;

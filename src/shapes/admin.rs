@@ -3,6 +3,7 @@
 //! Ids and fingerprints are lower-case hex, as they are shown to people. The routes are the api crate's.
 
 pub mod clock;
+pub mod iam;
 mod keys;
 mod node;
 

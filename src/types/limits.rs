@@ -67,6 +67,17 @@ pub const CRL_BYTES_MAX: usize = 512 * 1024;
 pub const CRLS_MAX: usize = 32;
 /// Keys that one command admits after a restore: some 100 KiB of log and a few milliseconds of apply.
 pub const ADMIT_KEYS_MAX: usize = 1000;
+/// Accounts on one page of the admin API.
+pub const ACCOUNTS_PAGE_MAX: usize = 1000;
+/// Identities on one page of the admin API.
+pub const IDENTITIES_PAGE_MAX: usize = 500;
+/// What the identities of one page may have in JSON, but for one that is larger by itself: some hundred thousand bytes.
+pub const IDENTITIES_PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// Denials on one page of the admin API: each has two texts of at most 1,024 bytes.
+pub const DENIALS_PAGE_MAX: usize = 500;
+/// What the changes of one command may have in JSON, but for one that is larger by itself: they fit a request of the admin API,
+/// and as a log entry they do not keep a slow follower from its heartbeats.
+pub const IDENTITY_CHANGES_BYTES_MAX: usize = 512 * 1024;
 /// Largest key policy, UTF-8 (AWS quota).
 pub const KEY_POLICY_BYTES_MAX: usize = 32 * 1024;
 /// Grants of one key (AWS quota).

@@ -24,7 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("sigv4", &["types"]),
     ("agent", &["types", "shapes", "tls", "sigv4"]),
     ("bench", &["types", "shapes", "tls"]),
-    ("operator", &["types", "shapes", "tls"]),
+    ("operator", &["types", "shapes", "policy", "tls"]),
 ];
 
 #[test]

@@ -1,5 +1,7 @@
 //! The admin API against a fake administration.
 
+mod iam;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -191,6 +193,9 @@ async fn nobody_else_is() {
         "/admin/v1/peers/probe",
         "/admin/v1/clock",
         "/admin/v1/clock/accept",
+        "/admin/v1/iam",
+        "/admin/v1/iam/denials",
+        "/admin/v1/iam/111122223333",
         "/admin/nothing",
         "/admin",
     ] {

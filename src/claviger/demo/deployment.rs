@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use claviger_crypto::random;
+use claviger_operator::iam::{self, IamFile};
 use claviger_operator::{admin, pki};
 use claviger_shapes::admin::AddPeer;
 use claviger_tls::{ApiClient, ClientTls, IdentityFiles};
@@ -37,6 +38,33 @@ impl DemoIdentity {
         format!("arn:aws:iam::{}:{}", self.account, self.path)
     }
 }
+
+/// What the regions know of them: admin may do everything by a policy of its own, the other users nothing.
+const IAM_FILE: &str = r#"# Written by `claviger demo`. Change it, then: claviger iam apply -f iam.toml --demo demo.json --all
+
+[[account]]
+id = "111122223333"
+
+[[account.policy]]
+name = "everything"
+document = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}'
+
+[[account.user]]
+name = "admin"
+attach = ["everything"]
+
+[[account.user]]
+name = "alice"
+
+[[account.user]]
+name = "bob"
+
+[[account]]
+id = "444455556666"
+
+[[account.user]]
+name = "carol"
+"#;
 
 /// Identities of the demo contract.
 pub(super) const IDENTITIES: [DemoIdentity; 6] = [
@@ -86,6 +114,7 @@ impl Deployment {
             let name = format!("start {region}: {} nodes", self.nodes_per_region);
             progress.step(&name, self.start_first_time(&region)).await?;
         }
+        progress.step("make accounts and identities known to every region", self.identify()).await?;
         if self.order.len() > 1 {
             progress.step("introduce the regions to each other by their fingerprints", self.introduce()).await?;
         }
@@ -106,8 +135,13 @@ impl Deployment {
             let path = format!("{}/{}", identity.account, identity.path);
             pki::issue_client(&self.pki(), &self.dir.join("identities").join(identity.name), &path, pki::Validity::days(365))?;
         }
+        fs::write(self.iam_file(), IAM_FILE).with_context(|| format!("{} cannot be written", self.iam_file().display()))?;
         pki::issue_operator(&self.pki(), &self.dir.join("identities").join("operator"), "demo", pki::Validity::days(365))?;
         Ok(())
+    }
+
+    fn iam_file(&self) -> PathBuf {
+        self.dir.join("iam.toml")
     }
 
     fn pki(&self) -> PathBuf {
@@ -144,6 +178,21 @@ impl Deployment {
             Ok(admin::status(&client).await.is_ok_and(|status| status.voters.len() == expected))
         })
         .await
+    }
+
+    /// As `claviger iam apply -f DIR/iam.toml --all` does.
+    async fn identify(&self) -> anyhow::Result<()> {
+        let file = IamFile::load(&self.iam_file())?;
+        for name in &self.order {
+            let (regions, unknown) = iam::regions(vec![(Some(name.clone()), self.admin(name, 1)?)]).await;
+            ensure!(unknown.is_empty(), "{name} does not answer");
+            for region in regions {
+                for plan in region.plans(&file, false).await? {
+                    region.apply(&plan).await.map_err(|failed| failed.error)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn introduce(&self) -> anyhow::Result<()> {
