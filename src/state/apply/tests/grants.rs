@@ -161,6 +161,7 @@ fn reserve(policy: Option<&str>) -> CommandBody {
         tags: BTreeMap::new(),
         policy: policy.map(str::to_owned),
         deadline: Timestamp::from_millis(9),
+        authorised: Authorised::default(),
     }))
 }
 
