@@ -152,7 +152,7 @@ fn a_key_has_its_policy_from_the_start_and_its_replica_its_own() {
 }
 
 /// Region 1 asks for a place for a replica of its key 1.
-fn reserve(policy: Option<&str>) -> CommandBody {
+pub(super) fn reserve(policy: Option<&str>) -> CommandBody {
     CommandBody::Reserve(Box::new(Reserve {
         primary: author(1),
         key_id: key(1),
