@@ -26,6 +26,7 @@ mod memory;
 mod network;
 mod operate;
 mod peers;
+mod promised;
 mod propose;
 mod raft_types;
 mod read_rounds;
@@ -49,6 +50,8 @@ mod tests_cluster;
 mod tests_conformance;
 #[cfg(test)]
 mod tests_members;
+#[cfg(test)]
+mod tests_read_rounds;
 #[cfg(test)]
 mod tests_restore;
 mod touch;

@@ -1,0 +1,1 @@
+//! Read rounds of real nodes.
