@@ -41,6 +41,8 @@ mod tend;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod testing_cut;
+#[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
 mod tests_clocks;
