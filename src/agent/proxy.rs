@@ -1,23 +1,27 @@
 //! `POST /`: who signed, what for, and on to a node.
 //!
-//! Order of checks: the claim in the headers as they came, the body, the access key, the proof, then the region. A caller
+//! Order of checks: the claim in the headers as they came, the access key, the body, the proof, then the region. A caller
 //! without a good signature learns nothing but AWS's error, and never takes the place of a request in flight. Errors are in the
 //! words of the protocol that was spoken: JSON for KMS, XML for STS.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::post;
+use bytes::Bytes;
 use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_sigv4::{Claim, Head, SignatureError, SignatureErrorCode};
 use claviger_tls::{ApiAnswer, BodyError};
+use claviger_types::limits::API_BODY_BYTES_MAX;
 use futures::FutureExt;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 use uuid::Uuid;
@@ -31,6 +35,8 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+/// How long a client that is refused may go on sending.
+const SKIP_WITHIN: Duration = Duration::from_secs(5);
 /// What a node is told of the request. The signature is not: it was for the agent.
 const FORWARDED: [HeaderName; 6] = [
     CONTENT_TYPE,
@@ -73,14 +79,22 @@ impl Agent {
     async fn answer(&self, started: Instant, head: &Parts, body: Body, place: &mut Option<usize>) -> Result<ApiAnswer, ApiError> {
         let keys = self.keys.load_full();
         let signed = Head { method: &head.method, uri: &head.uri, headers: &head.headers };
-        let claim = Claim::parse(signed, self.clock.now());
-        // Read whatever the claim is worth: a client that is refused while it still sends may see its connection break instead.
-        let body = self.requests.read(body).await.map_err(|error| not_read(&error))?;
-        let claim = claim.map_err(|error| refuse(None, &error))?;
+        let claimed = Claim::parse(signed, self.clock.now()).map_err(|error| refuse(None, &error));
+        let claimed = claimed.and_then(|claim| {
+            // Session tokens are of temporary keys, and there are none.
+            let holder = keys.get(claim.access_key_id()).filter(|_| !head.headers.contains_key(SECURITY_TOKEN));
+            let holder = holder.ok_or_else(|| refuse(Some(claim.access_key_id()), &SignatureError::UnknownAccessKey))?;
+            Ok((claim, holder))
+        });
+        let (claim, holder) = match claimed {
+            Ok(claimed) => claimed,
+            Err(refused) => {
+                skip(body).await;
+                return Err(refused);
+            }
+        };
         let refused = |error: SignatureError| refuse(Some(claim.access_key_id()), &error);
-        // Session tokens are of temporary keys, and there are none.
-        let holder = keys.get(claim.access_key_id()).filter(|_| !head.headers.contains_key(SECURITY_TOKEN));
-        let holder = holder.ok_or_else(|| refused(SignatureError::UnknownAccessKey))?;
+        let body = self.requests.read(body).await.map_err(|error| not_read(&error))?;
         claim.verify(&holder.secret, &body).map_err(refused)?;
 
         *place = self.place_of(claim.region());
@@ -103,6 +117,22 @@ impl Agent {
         let served = served.join(", ");
         SignatureError::Scope(format!("Credential should be scoped to a valid region, not '{asked}': this agent serves {served}."))
     }
+}
+
+/// Reads the body of a request that is refused already, and keeps nothing of it: a client that is refused while it still sends may
+/// see its connection break instead. It takes no room that signed requests could need.
+async fn skip(mut body: Body) {
+    let reading = async {
+        let mut left = API_BODY_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whether all of it came or not, the refusal follows.
+    let _ = tokio::time::timeout(SKIP_WITHIN, reading).await;
 }
 
 /// The headers for a node. A request without an invocation id gets one: the agent may send it more than once.

@@ -1,12 +1,13 @@
 //! One node, wired together as `claviger serve` does it, on a simulated machine.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_consensus::{Consensus, ConsensusConfig, Limits, Observer, ObserverError, Timings, join_request};
+use claviger_consensus::{Consensus, ConsensusConfig, Limits, Observer, ObserverError, Region as _, Timings, join_request};
 use claviger_replication::{NewPeer, ReplicationConfig, Replicator};
 use claviger_service::{CacheLimits, KeyCache, Service, ServiceConfig};
-use claviger_state::{AccountScope, CrlRecord, read};
+use claviger_state::{AccountScope, ApplyIdentities, CommandBody, CrlRecord, IdentityChange, IdentityRecord, Refusal, UserRecord, read};
 use claviger_storage::{LocalIdentity, StateStore, Storage, StorageOptions};
 use claviger_tls::{AcceptLimits, Admission, PeerClient, serve_known};
 use claviger_types::{AccountId, AliasId, Clock, KeyId, NodeInstance, Timestamp};
@@ -16,8 +17,8 @@ use crate::edge;
 use crate::invariants::Violation;
 use crate::late_router::LateRouter;
 use crate::network::{SimulatedListener, SimulatedNetwork, caller};
-use crate::plan::{API_PORT, Node, PEER_PORT};
-use crate::reservations::Reservations;
+use crate::plan::{API_PORT, Node, PEER_PORT, account, client_host};
+use crate::reservations::{Authority, Reservations};
 use crate::rng::Rng;
 use crate::run::STOPPED;
 use crate::world::{Running, World};
@@ -80,15 +81,17 @@ pub(crate) async fn run(world: Arc<World>, node: Node) -> turmoil::Result {
         leadership,
         shipper,
     ));
-    late.set(replicator.router());
     let reservations = Arc::new(Reservations { replicator: Arc::clone(&replicator) });
     let config =
         ServiceConfig { region: node.region.clone(), incarnation: founding.found.incarnation, partition: founding.found.partition.clone() };
     let service = Service::new(config, Arc::clone(&consensus), Arc::clone(&founding.barrier), cache, reservations);
-    let router = edge::router(Arc::new(service));
+    let service = Arc::new(service);
+    late.set(replicator.router(Arc::new(Authority { service: Arc::clone(&service) })));
+    let router = edge::router(service);
     let listener = SimulatedListener::bind(API_PORT).await?;
     tokio::spawn(serve_known(listener, Admission::Api, caller, AcceptLimits::default(), router, stopped.clone()));
     if is_founder {
+        make_clients_known(&world, &consensus).await;
         admit_peers(&world, &node, &replicator).await;
     }
     world.is_up(&node, Running { consensus: Arc::clone(&consensus), state });
@@ -149,6 +152,19 @@ fn consensus_config(world: &World, node: &Node) -> ConsensusConfig {
     }
 }
 
+/// Every client is a user that may do everything, in every region.
+async fn make_clients_known(world: &World, consensus: &Consensus) {
+    const EVERYTHING: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}"#;
+    let user = UserRecord { inline: BTreeMap::from([("all".to_owned(), EVERYTHING.to_owned())]), ..UserRecord::default() };
+    let known = |number| IdentityChange::Put { name: client_host(number), record: Box::new(IdentityRecord::User(user.clone())) };
+    let changes = (1..=world.plan.clients).map(known).collect();
+    let apply = CommandBody::ApplyIdentities(Box::new(ApplyIdentities { account: account(), expected_revision: None, changes }));
+    // A founder that was killed in between finds them known.
+    while !matches!(consensus.propose(apply.clone()).await, Ok(Ok(_) | Err(Refusal::IdentitiesChanged))) {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// The founders of the regions introduce them to each other.
 async fn admit_peers(world: &World, node: &Node, replicator: &Replicator<Consensus>) {
     for (region, founding) in world.regions.iter().filter(|(region, _)| **region != node.region) {
@@ -203,7 +219,7 @@ impl Observer for Watched {
 
     fn everything_changed(&self) {
         self.world.note(format_args!("{} takes a snapshot", self.node));
-        let keys = read::keys_of(&*self.state, crate::plan::account(), None, usize::MAX).unwrap();
+        let keys = read::keys_of(&*self.state, account(), None, usize::MAX).unwrap();
         self.world.committed(&self.node, self.life, &self.state, &keys);
         self.cache.everything_changed();
         self.shipper.notify_one();

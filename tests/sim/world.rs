@@ -227,6 +227,7 @@ impl World {
                 let voters = running.consensus.status().voters.len();
                 voters == usize::try_from(crate::plan::NODES).unwrap()
                     && running.consensus.readiness() == Readiness::Ready
+                    && read::account(&*running.state, account()).unwrap().is_some()
                     && read::peers(&*running.state).unwrap().len() == self.regions.len() - 1
             })
         })
