@@ -1,7 +1,8 @@
 //! `POST /`: who signed, what for, and on to a node.
 //!
 //! Order of checks: the claim in the headers as they came, the access key, the body, the proof, then the region. A caller
-//! without a good signature learns nothing but AWS's error, and never takes the place of a request in flight.
+//! without a good signature learns nothing but AWS's error, and never takes the place of a request in flight. Errors are in the
+//! words of the protocol that was spoken: JSON for KMS, XML for STS.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -27,9 +28,10 @@ use uuid::Uuid;
 
 use crate::agent::Agent;
 use crate::forward::{Call, forward};
-use crate::meter::{self, Outcome};
+use crate::meter::{self, Asked, Outcome};
 use crate::respond;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
@@ -55,19 +57,20 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
 async fn serve(State(agent): State<Arc<Agent>>, request: Request) -> Response<Body> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
-    let operation = operation_of(&head.headers);
+    let asked = asked_by(&head.headers);
     let mut region = None;
     let answering = agent.answer(started, &head, body, &mut region);
     let outcome = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         // The panic hook has logged where; the payload may quote the request.
-        error!(operation = operation.map(Operation::as_str), "a request handler panicked");
+        error!(operation = asked.as_str(), "a request handler panicked");
         Err(ApiError::internal())
     });
     let code = outcome_of(&outcome);
-    agent.meter.record(operation, region, code, started.elapsed());
-    debug!(operation = operation.map(Operation::as_str), code = code.as_str(), "answered");
+    agent.meter.record(asked, region, code, started.elapsed());
+    debug!(operation = asked.as_str(), code = code.as_str(), "answered");
     match outcome {
         Ok(answer) => respond::pass_on(answer),
+        Err(error) if asked == Asked::Sts => respond::refuse_in_xml(error),
         Err(error) => respond::refuse(&error),
     }
 }
@@ -168,9 +171,15 @@ fn not_read(error: &BodyError) -> ApiError {
     }
 }
 
-/// For metrics and logs alone: what a node knows and the agent does not is forwarded all the same.
-fn operation_of(headers: &HeaderMap) -> Option<Operation> {
-    headers.get(TARGET)?.to_str().ok()?.strip_prefix("TrentService.").and_then(Operation::from_name)
+/// For metrics, logs and the form of refusals alone: what a node knows and the agent does not is forwarded all the same. A form
+/// without a target is of STS, as at a node.
+fn asked_by(headers: &HeaderMap) -> Asked {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if !headers.contains_key(TARGET) {
+        let content_type = text(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        return if content_type.eq_ignore_ascii_case(FORM) { Asked::Sts } else { Asked::Kms(None) };
+    }
+    Asked::Kms(text(TARGET).and_then(|target| target.strip_prefix("TrentService.")).and_then(Operation::from_name))
 }
 
 fn outcome_of(outcome: &Result<ApiAnswer, ApiError>) -> Outcome {
