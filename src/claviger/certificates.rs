@@ -1,11 +1,13 @@
 //! A node's certificates: its three endpoints, kept loaded while it runs, and told which certificates are revoked.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_state::CrlRecord;
 use claviger_tls::{
-    Admission, CaId, ClientTls, Crl, CrlError, IdentityFiles, Reloadable, RevokedCertificates, ServerTls, TlsError, keep_loaded,
+    Admission, CaId, Certificate, ClientTls, Crl, CrlError, IdentityFiles, Reloadable, RevokedCertificates, ServerTls, Stamps, TlsError,
+    keep_loaded,
 };
 use claviger_types::{Clock, SystemClock, Timestamp};
 use parking_lot::Mutex;
@@ -24,6 +26,8 @@ pub(crate) struct NodeTls {
     pub(crate) api: Arc<ServerTls>,
     pub(crate) peer: Arc<ServerTls>,
     pub(crate) peer_client: ClientTls,
+    /// The configuration, from which the api listener's client CAs come.
+    config: (PathBuf, Stamps),
     /// Issuer and next update of every list in force.
     due: Mutex<Vec<(String, Timestamp)>>,
 }
@@ -38,9 +42,10 @@ impl NodeTls {
         let api = IdentityFiles::new(&tls.api_certificate, &tls.api_key);
         let peer = IdentityFiles::new(&tls.peer_certificate, &tls.peer_key);
         Ok(Self {
-            api: Arc::new(ServerTls::load(&api, &tls.api_ca, domain, Admission::Api)?),
+            api: Arc::new(ServerTls::api(&api, config.client_cas.clone(), domain)?),
             peer: Arc::new(ServerTls::load(&peer, &tls.peer_ca, domain, Admission::Peer)?),
             peer_client: ClientTls::peer(&peer, &tls.peer_ca, domain)?,
+            config: (config.file.clone(), config.read_from.clone()),
             due: Mutex::default(),
         })
     }
@@ -81,7 +86,7 @@ impl NodeTls {
     /// Loads files that change, all of them whenever `at_once` is notified, until `shutdown`.
     pub(crate) async fn keep(&self, at_once: Arc<Notify>, mut shutdown: watch::Receiver<bool>) {
         let endpoints: Vec<Arc<dyn Reloadable>> = vec![
-            Arc::clone(&self.api) as Arc<dyn Reloadable>,
+            Arc::new(ApiListener::new(&self.api, &self.config)) as Arc<dyn Reloadable>,
             Arc::clone(&self.peer) as Arc<dyn Reloadable>,
             Arc::new(self.peer_client.clone()),
         ];
@@ -103,5 +108,40 @@ impl NodeTls {
         for (issuer, next_update) in self.due.lock().iter().filter(|(_, next_update)| *next_update < now) {
             warn!(issuer, %next_update, "a revocation list has expired; it stays in force: make a new one and publish it");
         }
+    }
+}
+
+/// The api listener's files and, in the configuration, what its client CAs may say. Nothing else of a configuration that
+/// has changed is taken up before a restart.
+struct ApiListener {
+    tls: Arc<ServerTls>,
+    config: PathBuf,
+    read_from: Mutex<Stamps>,
+}
+
+impl ApiListener {
+    fn new(tls: &Arc<ServerTls>, (config, read_from): &(PathBuf, Stamps)) -> Self {
+        Self { tls: Arc::clone(tls), config: config.clone(), read_from: Mutex::new(read_from.clone()) }
+    }
+}
+
+impl Reloadable for ApiListener {
+    fn name(&self) -> &'static str {
+        self.tls.name()
+    }
+
+    fn loaded_from(&self) -> Stamps {
+        self.read_from.lock().clone().and(self.tls.loaded_from())
+    }
+
+    fn reload(&self) -> Result<(), TlsError> {
+        let config = Config::load(&self.config).map_err(|error| TlsError::Bindings(Box::new(error)))?;
+        self.tls.rebind(config.client_cas)?;
+        *self.read_from.lock() = config.read_from;
+        Ok(())
+    }
+
+    fn certificate(&self) -> Certificate {
+        self.tls.certificate()
     }
 }

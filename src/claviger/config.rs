@@ -4,11 +4,15 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use claviger_tls::{ClientCa, Stamps};
 use claviger_types::{NodeId, Partition, Region, TrustDomain};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use crate::client_cas::ApiCa;
 
 /// Everything a node is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -43,6 +47,15 @@ pub(crate) struct Config {
     /// Process hardening.
     #[serde(default)]
     pub(crate) security: SecurityConfig,
+    /// The CAs of clients, as `tls.api_ca` has them.
+    #[serde(skip)]
+    pub(crate) client_cas: Vec<ClientCa>,
+    /// The file that all this is from.
+    #[serde(skip)]
+    pub(crate) file: PathBuf,
+    /// What that was like just before it was read.
+    #[serde(skip)]
+    pub(crate) read_from: Stamps,
 }
 
 /// This node in its region.
@@ -77,8 +90,8 @@ pub(crate) struct TlsConfig {
     pub(crate) api_certificate: PathBuf,
     /// Its private key.
     pub(crate) api_key: PathBuf,
-    /// Who signs clients and operators.
-    pub(crate) api_ca: PathBuf,
+    /// Who signs clients and operators; see [`Config::client_cas`].
+    api_ca: ApiCa,
     /// The node's own certificate for other nodes and regions.
     pub(crate) peer_certificate: PathBuf,
     /// Its private key.
@@ -214,9 +227,18 @@ impl TomlFile {
     /// The first problem, with its line.
     pub(crate) fn parse<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         toml::from_str(&self.text).map_err(|error| {
-            let line = error.span().map(|span| 1 + self.text[..span.start.min(self.text.len())].matches('\n').count());
-            ConfigError { path: self.path.clone(), line, problem: error.message().to_owned() }
+            let problem = error.message().to_owned();
+            match error.span() {
+                Some(span) => self.at(&span, problem),
+                None => ConfigError { path: self.path.clone(), line: None, problem },
+            }
         })
+    }
+
+    /// A problem with what stands at a place in the text.
+    pub(crate) fn at(&self, span: &Range<usize>, problem: String) -> ConfigError {
+        let line = 1 + self.text[..span.start.min(self.text.len())].matches('\n').count();
+        ConfigError { path: self.path.clone(), line: Some(line), problem }
     }
 
     /// What relative paths are relative to.
@@ -236,9 +258,16 @@ impl Config {
     /// # Errors
     /// The first problem, with its file and line.
     pub(crate) fn load(path: &Path) -> Result<Self, ConfigError> {
+        let read_from = Stamps::of([path]);
         let text = TomlFile::read(path)?;
         let mut config: Self = text.parse()?;
+        (config.file, config.read_from) = (path.to_owned(), read_from);
         config.resolve_paths(text.directory());
+        let client_cas = config.tls.api_ca.client_cas(text.directory(), &config.partition);
+        config.client_cas = client_cas.map_err(|(span, problem)| match span {
+            Some(span) => text.at(&span, problem),
+            None => text.at_fault("api_ca", problem),
+        })?;
         config.check().map_err(|(field, problem)| text.at_fault(field, problem))?;
         Ok(config)
     }
@@ -250,8 +279,8 @@ impl Config {
 
     fn resolve_paths(&mut self, base: &Path) {
         let SealConfig::File { path: root_key } = &mut self.seal;
-        let TlsConfig { api_certificate, api_key, api_ca, peer_certificate, peer_key, peer_ca } = &mut self.tls;
-        let paths = [&mut self.data_dir, root_key, api_certificate, api_key, api_ca, peer_certificate, peer_key, peer_ca];
+        let TlsConfig { api_certificate, api_key, api_ca: _, peer_certificate, peer_key, peer_ca } = &mut self.tls;
+        let paths = [&mut self.data_dir, root_key, api_certificate, api_key, peer_certificate, peer_key, peer_ca];
         for path in paths.into_iter().chain(&mut self.listen.admin_socket) {
             *path = base.join(&*path);
         }
@@ -296,10 +325,10 @@ fn line_of(text: &str, field: &str) -> Option<usize> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn load(change: impl Fn(String) -> String) -> Result<Config, String> {
+    pub(crate) fn load(change: impl Fn(String) -> String) -> Result<Config, String> {
         let example = include_str!("../../config/node.toml");
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("node.toml");

@@ -6,6 +6,7 @@ mod backup;
 mod bench;
 mod certificates;
 mod cli;
+mod client_cas;
 mod client_commands;
 mod clock;
 mod config;

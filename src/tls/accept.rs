@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use claviger_types::Identity;
-use rustls::CertificateError;
+use rustls::{CertificateError, OtherError};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -18,10 +18,11 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, info, warn};
 
 use crate::connection::{Protocol, drive, stopped};
-use crate::identity::Peer;
+use crate::identity::{IdentityError, Peer};
 use crate::listener::Listener;
 use crate::provider::ALPN_H2;
-use crate::server::{Admission, NotAdmitted, ServerTls};
+use crate::server::{Admission, ServerTls};
+use crate::verify::NotAdmitted;
 
 /// How long the loop waits after accept failed for want of something (file descriptors, memory).
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -76,19 +77,18 @@ pub async fn serve<L: Listener>(listener: L, tls: Arc<ServerTls>, limits: Accept
     accept_loop(listener, name, limits, shutdown.clone(), move |stream, address| {
         let (tls, router, mut shutdown) = (Arc::clone(&tls), router.clone(), shutdown.clone());
         async move {
-            let current = tls.current();
-            let acceptor = TlsAcceptor::from(Arc::clone(&current.config));
+            let acceptor = TlsAcceptor::from(Arc::clone(&tls.current().config));
             let handshake = tokio::time::timeout(limits.handshake_timeout, acceptor.accept(stream));
             let finished = tokio::select! {
                 finished = handshake => finished,
                 () = stopped(&mut shutdown) => return,
             };
             let outcome = match finished {
-                Ok(Ok(stream)) => match tls.admit(&current, stream.get_ref().1.peer_certificates()) {
+                Ok(Ok(stream)) => match tls.admit(stream.get_ref().1.peer_certificates()) {
                     Ok(admitted) => Ok((stream, admitted)),
                     Err(e) => Err(Refusal::NotAdmitted(Box::new(e))),
                 },
-                Ok(Err(e)) => Err(Refusal::Handshake(e)),
+                Ok(Err(e)) => Err(Refusal::of_handshake(e)),
                 Err(_) => Err(Refusal::Slow),
             };
             match outcome {
@@ -161,6 +161,18 @@ enum Refusal {
 }
 
 impl Refusal {
+    /// Of a handshake that failed: who the client is may be why.
+    fn of_handshake(error: io::Error) -> Self {
+        let refused = match error.get_ref().and_then(|error| error.downcast_ref()) {
+            Some(rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason)))) => reason.downcast_ref(),
+            _ => None,
+        };
+        match refused {
+            Some(reason) => Self::NotAdmitted(Box::new(NotAdmitted::Identity(IdentityError::clone(reason)))),
+            None => Self::Handshake(error),
+        }
+    }
+
     fn reason(&self) -> &'static str {
         const REVOKED: rustls::Error = rustls::Error::InvalidCertificate(CertificateError::Revoked);
         match self {

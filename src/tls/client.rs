@@ -92,7 +92,7 @@ impl ClientTls {
 
     /// Enters a connection of the peer client that was just made, unless its server is not honoured any more.
     pub(crate) fn admit(&self, chain: &Chain) -> Result<LiveConnection, rustls::Error> {
-        let live = self.shared.live.enter(chain)?;
+        let live = self.shared.live.enter(chain, None)?;
         // A reload during the handshake has not seen this one.
         self.shared.current.load().verify(chain)?;
         Ok(live)
@@ -123,7 +123,7 @@ impl Reloadable for ClientTls {
         let loaded = Arc::new(Loaded::read(own, server_ca, self.domain.as_ref(), live)?);
         let before = current.swap(Arc::clone(&loaded));
         if before.anchors != loaded.anchors {
-            live.verify_again(|chain| loaded.verify(chain).is_ok());
+            live.verify_again(|chain, _| loaded.verify(chain).is_ok());
         }
         Ok(())
     }

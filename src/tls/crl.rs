@@ -117,7 +117,7 @@ impl Crl {
     }
 
     /// Which of these CAs signed it, held to what rustls asks of a list as well.
-    pub(crate) fn signer(&self, anchors: &[CertificateDer<'static>]) -> Result<CaId, CrlError> {
+    pub(crate) fn signer<'a>(&self, anchors: impl IntoIterator<Item = &'a CertificateDer<'static>>) -> Result<CaId, CrlError> {
         let signed = Signed::of(&self.der).ok_or(CrlError::Malformed)?;
         for anchor in anchors {
             let Ok((_, ca)) = X509Certificate::from_der(anchor) else { continue };

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_types::AccountId;
 use claviger_types::limits::CRL_BYTES_MAX;
 use http::StatusCode;
 
 use crate::identity::IdentityError;
 
-pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// Any error, where only its text matters.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A configuration that cannot be built from the files named. Every variant names the file and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +82,44 @@ pub enum TlsError {
         /// Why.
         source: IdentityError,
     },
+    /// Two client CAs that have their own bindings are one.
+    #[error(
+        "CA certificates {} and {} share a key or a name, so that it is not clear what they may say; configure a CA once, and put an \
+         old one and its successor into one file",
+        first.display(), second.display()
+    )]
+    SharedCa {
+        /// The file of the first.
+        first: PathBuf,
+        /// The file of the second.
+        second: PathBuf,
+    },
+    /// The client CAs of a changed configuration cannot be told.
+    #[error("the configuration of client CAs")]
+    Bindings(#[source] BoxError),
     /// rustls refuses the combination; not caused by any one file.
     #[error("TLS configuration")]
     Config(#[source] rustls::Error),
+}
+
+/// Why a client CA cannot be bound as the configuration says.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BindingError {
+    /// It may say nothing.
+    #[error("this CA may say nothing: give it accounts, operators or carriers, or leave it out")]
+    Nothing,
+    /// A mapping leads to an account that the CA does not speak for.
+    #[error("this CA does not speak for account {0}: add it to the CA's accounts, or leave the mapping out")]
+    Account(AccountId),
+    /// Two mappings of one CA are about the same holder.
+    #[error("this CA has another mapping of this holder: leave one of the two out")]
+    MappedTwice,
+    /// Not a name of RFC 4514.
+    #[error("not a subject like \"CN=backup,O=Example\" (RFC 4514; openssl x509 -noout -subject -nameopt RFC2253): {0}")]
+    Subject(&'static str),
+    /// Not a DNS name.
+    #[error("not a DNS name in lower case like \"backup.example\"; wildcards are not allowed")]
+    Dns,
 }
 
 /// Why a certificate revocation list is not taken.

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,23 @@ pub enum IdentityError {
     /// The URI is no identity of this trust domain.
     #[error("the certificate's URI SAN is no identity of this deployment")]
     Spiffe(#[source] ParseError),
+    /// No URI SAN, and none of its CA's mappings is about it.
+    #[error("the certificate has no URI SAN, and no mapping of its CA applies")]
+    NotMapped,
+    /// No URI SAN, and more than one of its CA's mappings is about it.
+    #[error("the certificate has no URI SAN, and more than one mapping of its CA applies")]
+    SeveralMappings,
+    /// Its CA may not say so.
+    #[error("the certificate is of {found}, which its CA ({}) may not say: see the CA's accounts in the configuration", ca.display())]
+    NotBound {
+        /// Who it would be (a SPIFFE id).
+        found: String,
+        /// The file of the CA.
+        ca: PathBuf,
+    },
+    /// What it says was one thing when the handshake ended, and another a moment later.
+    #[error("who the certificate is of has changed during the handshake")]
+    Changed,
     /// It is somebody, but nobody that this side of the connection admits.
     #[error("the certificate is of {found}, which is not admitted here")]
     NotAdmitted {
@@ -57,7 +75,7 @@ pub fn certificate_identity(der: &[u8], domain: &TrustDomain) -> Result<Identity
     Identity::from_spiffe(uri, domain).map_err(IdentityError::Spiffe)
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
+pub(crate) fn parse(der: &[u8]) -> Result<X509Certificate<'_>, IdentityError> {
     match X509Certificate::from_der(der) {
         Ok(([], certificate)) => Ok(certificate),
         Ok(_) | Err(_) => Err(IdentityError::Malformed),

@@ -5,6 +5,9 @@
 //! alert and no request of its is ever read. TLS 1.3 only, X25519MLKEM768 preferred, and no session resumption: a
 //! resumed session skips the certificate verifier, so every connection is verified in full and clients pool connections.
 //!
+//! Each CA of an api listener is bound to what it may say ([`Binding`]): whose accounts, and who the holders of its
+//! certificates without an identity are. What another CA says of them is refused, however well it is signed.
+//!
 //! Certificates and CAs are loaded again when their files change ([`keep_loaded`]); a revoked certificate is refused on new
 //! connections and its live ones end ([`ServerTls::revoke`]). Where revocation lists come from is others' business.
 //!
@@ -14,11 +17,14 @@
 mod accept;
 mod api_client;
 mod api_pool;
+mod authority;
+mod binding;
 mod bodies;
 mod client;
 mod connection;
 mod connector;
 mod crl;
+mod distinguished_name;
 mod error;
 mod files;
 mod identity;
@@ -37,6 +43,8 @@ mod tests_admission;
 #[cfg(test)]
 mod tests_api_pool;
 #[cfg(test)]
+mod tests_binding;
+#[cfg(test)]
 mod tests_download;
 #[cfg(test)]
 mod tests_expiry;
@@ -54,11 +62,12 @@ mod watched_body;
 pub use accept::{AcceptLimits, serve, serve_known, serve_plain};
 pub use api_client::{ApiClient, ApiResponse};
 pub use api_pool::{ApiAnswer, ApiPool, ApiPoolLimits};
+pub use binding::{Accounts, Binding, ClientCa, Holder};
 pub use bodies::{Bodies, BodyError, Received};
 pub use client::{ApiStream, ClientTls};
 pub use connector::{Connected, Connector};
 pub use crl::{CaId, Crl, RevokedCertificates};
-pub use error::{ApiClientError, ClientError, ConnectError, CrlError, TlsError};
+pub use error::{ApiClientError, BindingError, BoxError, ClientError, ConnectError, CrlError, TlsError};
 pub use files::IdentityFiles;
 pub use identity::{Certificate, Fingerprint, IdentityError, Peer, PeerFacts, certificate_identity};
 pub use listener::{Listener, bind_unix};

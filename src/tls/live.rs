@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use claviger_types::RevocationFlag;
+use claviger_types::{Identity, RevocationFlag};
 use parking_lot::Mutex;
 use rustls::CertificateError;
 use rustls_pki_types::CertificateDer;
@@ -31,6 +31,8 @@ pub(crate) struct LiveConnections {
 #[derive(Debug)]
 struct Entry {
     chain: Box<Chain>,
+    /// Who a client was found to be; of a server, nobody asked.
+    identity: Option<Identity>,
     names: Box<[CertificateName]>,
     flag: RevocationFlag,
     ended: Notify,
@@ -52,9 +54,9 @@ impl LiveConnections {
         self.end("revoked", |entry| entry.names.iter().any(|name| revoked.contains(name)));
     }
 
-    /// Marks the connections whose chain does not verify any more.
-    pub(crate) fn verify_again(&self, verifies: impl Fn(&Chain) -> bool) {
-        self.end("untrusted", |entry| !verifies(&entry.chain));
+    /// Marks the connections whose chain is not honoured any more, or makes somebody else of their holder.
+    pub(crate) fn verify_again(&self, holds: impl Fn(&Chain, Option<&Identity>) -> bool) {
+        self.end("untrusted", |entry| !holds(&entry.chain, entry.identity.as_ref()));
     }
 
     fn end(&self, reason: &'static str, ends: impl Fn(&Entry) -> bool) {
@@ -89,10 +91,10 @@ impl LiveConnections {
     }
 
     /// Enters a connection. The caller must still ask whether its chain verifies if the CAs have changed meanwhile.
-    pub(crate) fn enter(self: &Arc<Self>, chain: &Chain) -> Result<LiveConnection, rustls::Error> {
+    pub(crate) fn enter(self: &Arc<Self>, chain: &Chain, identity: Option<Identity>) -> Result<LiveConnection, rustls::Error> {
         let names = chain.iter().map(|certificate| CertificateName::of(certificate)).collect::<Option<_>>();
         let names = names.ok_or(rustls::Error::InvalidCertificate(CertificateError::BadEncoding))?;
-        let entry = Arc::new(Entry { chain: chain.into(), names, flag: RevocationFlag::default(), ended: Notify::new() });
+        let entry = Arc::new(Entry { chain: chain.into(), identity, names, flag: RevocationFlag::default(), ended: Notify::new() });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.entries.lock().insert(number, Arc::clone(&entry));
         let live = LiveConnection { number, entry, of: Arc::clone(self) };

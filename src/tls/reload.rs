@@ -24,7 +24,7 @@ pub trait Reloadable: Send + Sync + 'static {
     fn loaded_from(&self) -> Stamps;
 
     /// Reads the files again, for connections that begin from now on. Connections whose certificate does not verify by the
-    /// new CAs end; the others stay as they are.
+    /// new CAs, or would be somebody else's by them, end; the others stay as they are.
     ///
     /// # Errors
     /// When a file cannot be used: then nothing has changed.
@@ -35,7 +35,7 @@ pub trait Reloadable: Send + Sync + 'static {
 }
 
 /// What tells the contents of some files from what they were before, without reading them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stamps(Vec<(PathBuf, Option<Stamp>)>);
 
 /// None of it may be the same for another content: a change of mode alone, which can mend a file, changes the ctime.
@@ -52,6 +52,13 @@ impl Stamps {
     /// Of these files, as they are now; links are followed. Take them before reading, so that no change goes unnoticed.
     pub fn of<'a>(files: impl IntoIterator<Item = &'a Path>) -> Self {
         Self(files.into_iter().map(|path| (path.to_owned(), Stamp::of(path))).collect())
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn and(mut self, others: Self) -> Self {
+        self.0.extend(others.0);
+        self
     }
 
     /// Of the same files, as they are now.
@@ -118,13 +125,20 @@ impl Watched {
         let still = std::mem::replace(&mut self.seen, now.clone()) == now;
         if forced || still && now != self.tried {
             self.tried = now;
-            self.reload();
+            if self.reload() {
+                // It may come from other files now.
+                self.tried = self.endpoint.loaded_from();
+                self.seen = self.tried.clone();
+            }
         }
     }
 
-    fn reload(&self) {
+    /// Whether that has succeeded.
+    fn reload(&self) -> bool {
         let name = self.endpoint.name();
-        let outcome = match self.endpoint.reload() {
+        let outcome = self.endpoint.reload();
+        let loaded = outcome.is_ok();
+        let outcome = match outcome {
             Ok(()) => {
                 let Certificate { fingerprint, not_after } = self.endpoint.certificate();
                 tracing::info!(listener = name, certificate = %fingerprint, %not_after, "certificates loaded again");
@@ -138,6 +152,7 @@ impl Watched {
             }
         };
         metrics::counter!("claviger_tls_reloads_total", "listener" => name, "outcome" => outcome).increment(1);
+        loaded
     }
 
     fn report_expiry(&self) {

@@ -1,22 +1,24 @@
 //! The server side of TLS: which certificate a listener presents, whom it admits, and how both change while it runs.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use claviger_types::{Identity, TrustDomain};
+use parking_lot::Mutex;
 use rustls::ServerConfig;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls_pki_types::{CertificateDer, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls_pki_types::UnixTime;
 
+use crate::authority::Authorities;
+use crate::binding::{Binding, ClientCa};
 use crate::crl::{CaId, Crl, RevokedCertificates};
-use crate::files::{IdentityFiles, read_anchors};
+use crate::files::IdentityFiles;
 use crate::identity::{Certificate, IdentityError, certificate_identity, kind};
 use crate::live::{Chain, LiveConnection, LiveConnections};
 use crate::provider::{ALPN_H2, ALPN_HTTP1, VERSIONS, provider};
 use crate::reload::{Reloadable, Stamps};
-use crate::verify::ClientVerifier;
+use crate::verify::{ClientVerifier, NotAdmitted};
 use crate::{CrlError, TlsError};
 
 /// The kind of a listener, which decides whom it admits (DESIGN.md section 7).
@@ -54,7 +56,8 @@ impl Admission {
 pub struct ServerTls {
     current: ArcSwap<Loaded>,
     own: IdentityFiles,
-    client_ca: PathBuf,
+    /// Locked while files are read, so that of two changes the later one stays.
+    client_cas: Mutex<Vec<ClientCa>>,
     domain: TrustDomain,
     admission: Admission,
     live: Arc<LiveConnections>,
@@ -65,23 +68,41 @@ pub struct ServerTls {
 pub(crate) struct Loaded {
     pub(crate) config: Arc<ServerConfig>,
     verifier: Arc<ClientVerifier>,
-    anchors: Vec<CertificateDer<'static>>,
     own: Certificate,
     from: Stamps,
 }
 
 impl ServerTls {
-    /// Loads a listener's own certificate and the CA of its clients. A client certificate is always required.
+    /// Loads a listener's own certificate and the CA of its clients, which may say of whom it wants that this is who it is. A
+    /// client certificate is always required.
     ///
     /// # Errors
     /// When a file is missing, unreadable, not PEM or unusable, or the key is exposed or another certificate's.
     pub fn load(identity: &IdentityFiles, client_ca: &Path, domain: &TrustDomain, admission: Admission) -> Result<Self, TlsError> {
+        let client_ca = ClientCa { file: client_ca.to_owned(), binding: Binding::everything() };
+        Self::load_bound(identity, vec![client_ca], domain, admission)
+    }
+
+    /// Loads an api listener, whose clients' CAs are bound to what they may say.
+    ///
+    /// # Errors
+    /// As [`ServerTls::load`]; and when two CAs share a key or a name.
+    pub fn api(identity: &IdentityFiles, client_cas: Vec<ClientCa>, domain: &TrustDomain) -> Result<Self, TlsError> {
+        Self::load_bound(identity, client_cas, domain, Admission::Api)
+    }
+
+    fn load_bound(
+        identity: &IdentityFiles,
+        client_cas: Vec<ClientCa>,
+        domain: &TrustDomain,
+        admission: Admission,
+    ) -> Result<Self, TlsError> {
         let live = LiveConnections::new(admission.name());
-        let loaded = Loaded::read(identity, client_ca, domain, admission, &live)?;
+        let loaded = Loaded::read(identity, &client_cas, domain, admission, &live)?;
         Ok(Self {
             current: ArcSwap::from_pointee(loaded),
             own: identity.clone(),
-            client_ca: client_ca.to_owned(),
+            client_cas: Mutex::new(client_cas),
             domain: domain.clone(),
             admission,
             live,
@@ -91,6 +112,17 @@ impl ServerTls {
     /// The kind of the listener.
     pub const fn admission(&self) -> Admission {
         self.admission
+    }
+
+    /// Takes other client CAs, or the same with other bindings, and reads all files again: as [`Reloadable::reload`].
+    ///
+    /// # Errors
+    /// When a file cannot be used, or two CAs share a key or a name: then nothing has changed.
+    pub fn rebind(&self, client_cas: Vec<ClientCa>) -> Result<(), TlsError> {
+        let mut held = self.client_cas.lock();
+        self.load_from(&client_cas)?;
+        *held = client_cas;
+        Ok(())
     }
 
     /// Honours these certificates no longer, on new connections and on live ones: when this returns, every connection of
@@ -104,7 +136,7 @@ impl ServerTls {
     /// # Errors
     /// When none of them did, or the CA may not, or rustls could not use the list.
     pub fn signer_of(&self, crl: &Crl) -> Result<CaId, CrlError> {
-        crl.signer(&self.current.load().anchors)
+        crl.signer(self.current.load().verifier.authorities.certificates())
     }
 
     /// What a connection that arrives now is to be served with.
@@ -112,29 +144,31 @@ impl ServerTls {
         self.current.load_full()
     }
 
-    /// Who a client is whose handshake was made with `by`. Its chain was verified then; it is verified again if that is no
-    /// longer what this listener goes by, and entered among those that a later change ends.
-    pub(crate) fn admit(&self, by: &Arc<Loaded>, chain: Option<&Chain>) -> Result<(Identity, Certificate, LiveConnection), NotAdmitted> {
+    /// Who a client is whose handshake has succeeded. Its chain is judged again by what the listener goes by now: the
+    /// handshake has not kept which CA vouched for it, and may have begun before a change. It is entered among the
+    /// connections that a later change ends.
+    pub(crate) fn admit(&self, chain: Option<&Chain>) -> Result<(Identity, Certificate, LiveConnection), NotAdmitted> {
         let chain = chain.unwrap_or_default();
         let leaf = chain.first().ok_or(IdentityError::NoUri)?;
-        let live = self.live.enter(chain)?;
+        let by = self.current();
+        let identity = by.judge(chain)?;
+        let live = self.live.enter(chain, Some(identity.clone()))?;
         let current = self.current.load();
-        if !Arc::ptr_eq(by, &current) {
-            current.verify(chain)?;
+        // A reload in between has not seen this connection.
+        if !Arc::ptr_eq(&by, &current) && current.judge(chain)? != identity {
+            return Err(IdentityError::Changed.into());
         }
-        // The verifier has admitted it already; asking again keeps this true by itself.
-        let identity = self.admission.admit(certificate_identity(leaf, &self.domain)?)?;
         Ok((identity, Certificate::of(leaf)?, live))
     }
-}
 
-/// Why a connection is not served although its handshake succeeded.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NotAdmitted {
-    #[error("certificate: {0}")]
-    Identity(#[from] IdentityError),
-    #[error("certificate: {0}")]
-    Certificate(#[from] rustls::Error),
+    fn load_from(&self, client_cas: &[ClientCa]) -> Result<(), TlsError> {
+        let loaded = Arc::new(Loaded::read(&self.own, client_cas, &self.domain, self.admission, &self.live)?);
+        let before = self.current.swap(Arc::clone(&loaded));
+        if !before.verifier.authorities.same(&loaded.verifier.authorities) {
+            self.live.verify_again(|chain, identity| loaded.judge(chain).ok().as_ref() == identity);
+        }
+        Ok(())
+    }
 }
 
 impl Reloadable for ServerTls {
@@ -147,12 +181,7 @@ impl Reloadable for ServerTls {
     }
 
     fn reload(&self) -> Result<(), TlsError> {
-        let loaded = Arc::new(Loaded::read(&self.own, &self.client_ca, &self.domain, self.admission, &self.live)?);
-        let before = self.current.swap(Arc::clone(&loaded));
-        if before.anchors != loaded.anchors {
-            self.live.verify_again(|chain| loaded.verify(chain).is_ok());
-        }
-        Ok(())
+        self.load_from(&self.client_cas.lock())
     }
 
     fn certificate(&self) -> Certificate {
@@ -163,25 +192,20 @@ impl Reloadable for ServerTls {
 impl Loaded {
     fn read(
         identity: &IdentityFiles,
-        client_ca: &Path,
+        client_cas: &[ClientCa],
         domain: &TrustDomain,
         admission: Admission,
         live: &Arc<LiveConnections>,
     ) -> Result<Self, TlsError> {
-        let from = Stamps::of([&*identity.certificate, &*identity.key, client_ca]);
+        let from = Stamps::of([&*identity.certificate, &*identity.key].into_iter().chain(client_cas.iter().map(|ca| &*ca.file)));
         let own = identity.load()?;
         let no_identity = |source| TlsError::NoIdentity { path: identity.certificate.clone(), source };
         if admission == Admission::Peer {
             certificate_identity(&own.leaf, domain).and_then(|found| admission.admit(found)).map_err(no_identity)?;
         }
         let certificate = Certificate::of(&own.leaf).map_err(no_identity)?;
-        let anchors = read_anchors(client_ca)?;
-        let chain = WebPkiClientVerifier::builder_with_provider(anchors.roots, provider()).build().map_err(|_| TlsError::NotPem {
-            what: "CA certificate",
-            path: client_ca.to_owned(),
-            expected: "at least one CA certificate",
-        })?;
-        let verifier = Arc::new(ClientVerifier { chain, domain: domain.clone(), admission, live: Arc::clone(live) });
+        let verifier = ClientVerifier::new(Authorities::read(client_cas)?, domain.clone(), admission, Arc::clone(live));
+        let verifier = Arc::new(verifier);
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(VERSIONS)
             .map_err(TlsError::Config)?
@@ -192,11 +216,11 @@ impl Loaded {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         config.max_early_data_size = 0;
-        Ok(Self { config: Arc::new(config), verifier, anchors: anchors.certificates, own: certificate, from })
+        Ok(Self { config: Arc::new(config), verifier, own: certificate, from })
     }
 
-    fn verify(&self, chain: &Chain) -> Result<(), rustls::Error> {
+    fn judge(&self, chain: &Chain) -> Result<Identity, NotAdmitted> {
         let (leaf, intermediates) = chain.split_first().ok_or(rustls::Error::NoCertificatesPresented)?;
-        self.verifier.verify_client_cert(leaf, intermediates, UnixTime::now()).map(drop)
+        self.verifier.judge(leaf, intermediates, UnixTime::now())
     }
 }

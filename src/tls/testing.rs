@@ -31,7 +31,7 @@ use crate::{AcceptLimits, Admission, ClientTls, Crl, IdentityFiles, Peer, Revoke
 
 pub(crate) const DOMAIN: &str = "test.example";
 
-type Ca = CertifiedIssuer<'static, KeyPair>;
+pub(crate) type Ca = CertifiedIssuer<'static, KeyPair>;
 
 /// Which CA signs.
 #[derive(Clone, Copy)]
@@ -69,10 +69,14 @@ impl Pki {
     }
 
     pub(crate) fn issue_with(&self, name: &str, by: By, params: &CertificateParams) -> IdentityFiles {
+        self.issue_below(name, self.authority(by), params, &[])
+    }
+
+    /// By any CA, and with these CA certificates presented behind it.
+    pub(crate) fn issue_below(&self, name: &str, issuer: &Ca, params: &CertificateParams, between: &[&str]) -> IdentityFiles {
         let key = KeyPair::generate().unwrap();
-        let issuer = self.authority(by);
         let files = IdentityFiles::new(self.path(&format!("{name}.pem")), self.path(&format!("{name}.key")));
-        fs::write(&files.certificate, params.signed_by(&key, issuer).unwrap().pem()).unwrap();
+        fs::write(&files.certificate, params.signed_by(&key, issuer).unwrap().pem() + &between.concat()).unwrap();
         write_private(&files.key, key.serialize_pem().as_bytes());
         files
     }
@@ -143,12 +147,16 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
     fs::set_permissions(path, Permissions::from_mode(0o600)).unwrap();
 }
 
-fn ca(name: &str) -> Ca {
+pub(crate) fn ca_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    params
+}
+
+pub(crate) fn ca(name: &str) -> Ca {
+    CertifiedIssuer::self_signed(ca_params(name), KeyPair::generate().unwrap()).unwrap()
 }
 
 /// A running listener; `gate` lets requests to `/wait` finish.

@@ -16,23 +16,67 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+use crate::authority::Authorities;
+use crate::binding::ClientCa;
 use crate::identity::{IdentityError, certificate_identity, kind};
 use crate::live::LiveConnections;
 use crate::provider::provider;
 use crate::server::Admission;
 
-/// Verifies a client's chain, that it is not revoked, then that its identity is one that the listener admits.
+/// Verifies a client's chain, that it is not revoked, that its identity is one that the listener admits, then that the CA
+/// which vouches for it may say so.
 #[derive(Debug)]
 pub(crate) struct ClientVerifier {
-    pub(crate) chain: Arc<dyn ClientCertVerifier>,
+    pub(crate) authorities: Authorities,
     pub(crate) domain: TrustDomain,
     pub(crate) admission: Admission,
     pub(crate) live: Arc<LiveConnections>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// Why a client is not admitted whose certificate was looked at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotAdmitted {
+    #[error("certificate: {0}")]
+    Identity(#[from] IdentityError),
+    #[error("certificate: {0}")]
+    Certificate(#[from] rustls::Error),
+}
+
+impl From<NotAdmitted> for rustls::Error {
+    fn from(reason: NotAdmitted) -> Self {
+        match reason {
+            NotAdmitted::Identity(reason) => refused(reason),
+            NotAdmitted::Certificate(error) => error,
+        }
+    }
+}
+
+impl ClientVerifier {
+    pub(crate) fn new(authorities: Authorities, domain: TrustDomain, admission: Admission, live: Arc<LiveConnections>) -> Self {
+        Self { authorities, domain, admission, live, algorithms: provider().signature_verification_algorithms }
+    }
+
+    /// Who a client with this chain is.
+    pub(crate) fn judge(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<Identity, NotAdmitted> {
+        let ClientCa { file, binding } = &self.authorities.of(end_entity, intermediates, now)?.ca;
+        self.live.check([end_entity].into_iter().chain(intermediates))?;
+        let identity = self.admission.admit(binding.identity(end_entity, &self.domain)?)?;
+        if !binding.may_say(&identity) {
+            return Err(IdentityError::NotBound { found: identity.to_spiffe(&self.domain), ca: file.clone() }.into());
+        }
+        Ok(identity)
+    }
 }
 
 impl ClientCertVerifier for ClientVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.chain.root_hint_subjects()
+        self.authorities.hints()
     }
 
     fn verify_client_cert(
@@ -41,10 +85,8 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        let verified = self.chain.verify_client_cert(end_entity, intermediates, now)?;
-        self.live.check([end_entity].into_iter().chain(intermediates))?;
-        certificate_identity(end_entity, &self.domain).and_then(|identity| self.admission.admit(identity)).map_err(refused)?;
-        Ok(verified)
+        self.judge(end_entity, intermediates, now)?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -53,7 +95,7 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls12_signature(message, certificate, signed)
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -62,11 +104,11 @@ impl ClientCertVerifier for ClientVerifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.chain.verify_tls13_signature(message, certificate, signed)
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.chain.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The demo's deployment: certificates, configuration, processes. Everything is made by the product's own commands.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -225,7 +225,12 @@ impl Deployment {
 
     /// Account 111122223333's administrator at a region.
     pub(super) fn kms(&self, region: &Region) -> anyhow::Result<Kms> {
-        let tls = ClientTls::api(&self.identity_files("admin"), &self.api_ca())?;
+        self.kms_as("admin", region)
+    }
+
+    /// One of the identities at a region.
+    pub(super) fn kms_as(&self, identity: &str, region: &Region) -> anyhow::Result<Kms> {
+        let tls = ClientTls::api(&self.identity_files(identity), &self.api_ca())?;
         Kms::new(self.nodes[region].iter().map(NodeProcess::api), &tls)
     }
 
@@ -311,6 +316,8 @@ fn ports(base: u16, count: usize) -> anyhow::Result<Vec<u16>> {
 
 fn config_of(node: &NodeProcess) -> String {
     let NodeProcess { region, id, api_port, peer_port, metrics_port, .. } = node;
+    let accounts: BTreeSet<String> = IDENTITIES.iter().map(|identity| format!("\"{}\"", identity.account)).collect();
+    let accounts = Vec::from_iter(accounts).join(", ");
     format!(
         r#"# Written by `claviger demo`.
 region = "{region}"
@@ -330,10 +337,14 @@ admin_socket = "admin.sock"
 [tls]
 api_certificate = "tls/api.pem"
 api_key = "tls/api.key"
-api_ca = "tls/api-ca.pem"
 peer_certificate = "tls/peer.pem"
 peer_key = "tls/peer.key"
 peer_ca = "tls/peer-ca.pem"
+
+[[tls.api_ca]]
+file = "tls/api-ca.pem"
+accounts = [{accounts}]
+operators = true
 
 [seal]
 provider = "file"
