@@ -6,7 +6,7 @@ import ssl
 import subprocess
 import urllib.parse
 
-from deployment import BINARY, Deployment
+from deployment import BINARY, Deployment, wait_until
 
 REGION = "eu-west-1"
 HOME = "111122223333"
@@ -74,6 +74,26 @@ class AccessRegion:
         self.deployment = Deployment(directory, regions=REGION, nodes=1)
         self.directory = self.deployment.directory / "demo"
         self._issued = 0
+        self._bind_third_account()
+
+    def _bind_third_account(self):
+        """The demo's CA may assert the demo's accounts alone: its binding is widened while the node runs."""
+        config = pathlib.Path(self.deployment.regions[REGION][0].config)
+        text = config.read_text()
+        assert text.count("accounts = [") == 1
+        config.write_text(text.replace("accounts = [", f'accounts = ["{THIRD}", '))
+        caller = self.caller(THIRD, "root")
+
+        def is_admitted():
+            try:
+                caller.ask("ListKeys")
+            except Refused:
+                return True
+            except OSError:
+                caller.close()
+                return False
+
+        wait_until(is_admitted, 30, "the node has taken the binding up")
 
     def operator(self, *arguments):
         command = [BINARY, *arguments, "--demo", str(self.directory / "demo.json")]

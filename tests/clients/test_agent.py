@@ -241,7 +241,8 @@ def test_what_was_changed_after_signing_is_refused(deployment):
 def test_a_signature_in_the_query_string_is_refused(deployment):
     url = deployment.agent(REGION).generate_presigned_url("list_keys")
     assert "X-Amz-Signature=" in url
-    request = urllib.request.Request(url, data=b"", method="POST")
+    # The type that Python would give it is that of a request of STS.
+    request = urllib.request.Request(url, data=b"", method="POST", headers={"Content-Type": "application/x-amz-json-1.1"})
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(request, timeout=30)
     answer = json.loads(caught.value.read())

@@ -492,8 +492,9 @@ def rotate(region, tmp_path):
         assert all(is_served(each.ask(ENCRYPT, body)) for each in stays)
 
     # The clients' turn.
-    cert, key = issue(region, "client", "admin", pki=new_pki)
-    region.identities["admin"].update(cert=cert, key=key)
+    renewed = tmp_path / "admin-of-new-ca"
+    claviger("pki", "client", "--dir", new_pki, "--out", renewed, "--identity", "111122223333/user/admin")
+    region.identities["admin"].update(cert=f"{renewed}.pem", key=f"{renewed}.key")
     with Traffic([region.kms(REGION, node, attempts=1) for node in range(3)], key_id) as traffic:
 
         def only_the_new_one():
