@@ -43,6 +43,7 @@ sim: setup
 
 # The simulation again, with bugs in it: it must catch each. It leaves the ordinary program in target/debug.
 known-bugs: setup
+	cargo clippy --locked --features known-bugs --test sim -- -D warnings
 	cargo test --locked --features known-bugs --test sim -- --nocapture planted
 	cargo build --locked
 
@@ -51,8 +52,9 @@ clients: build venv
 	CLAVIGER_BIN=target/debug/claviger $(VENV)/bin/pytest -q -x --durations=5 tests/clients
 
 # Five minutes of full load while nodes are killed every ten seconds: fails unless retries mend every error.
-chaos: build
-	python3 chaos/run.py --claviger target/debug/claviger $(CHAOS_ARGS)
+chaos: setup
+	cargo build --locked --release
+	python3 chaos/run.py --claviger target/release/claviger $(CHAOS_ARGS)
 
 # The table of docs/performance.md, on a machine that does nothing else.
 bench: setup

@@ -33,7 +33,7 @@ def main():
         killer = Killer(deployment.json, arguments.regions, arguments.seed)
         print(f"seed {killer.seed}", flush=True)
         result = load_while_killing(deployment, killer, arguments)
-    return judge(result, killer.kills)
+    return judge(result, killer.kills, round(arguments.duration / arguments.every))
 
 
 def load_while_killing(deployment, killer, arguments):
@@ -56,13 +56,14 @@ def load_while_killing(deployment, killer, arguments):
         return json.loads(report)["results"][0]
 
 
-def judge(result, kills):
+def judge(result, kills, planned):
     codes = lambda counts: ", ".join(f"{code} {count}" for code, count in counts.items()) or "none"
     print(f"{kills} kills in {result['seconds']:.0f} s; {result['requests']} requests, {result['throughput_per_s']:.0f} a second")
     print(f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms, longest {result['max_ms']:.0f} ms")
     print(f"attempts that failed: {codes(result['failed_attempts'])}; requests mended by retries: {result['mended']}")
     print(f"requests that failed for good: {codes(result['errors'])}")
-    if result["errors"] or not result["throughput_per_s"] or not kills:
+    # A node that is slow to start delays the next kill; most of those planned must have happened.
+    if result["errors"] or not result["throughput_per_s"] or kills < max(1, planned // 2):
         print("FAILED", file=sys.stderr)
         return 1
     return 0

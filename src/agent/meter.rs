@@ -7,9 +7,37 @@ use claviger_shapes::{ErrorCode, Operation};
 use claviger_types::Region;
 use metrics::{Counter, Histogram};
 
-const OPERATIONS: usize = Operation::ALL.len() + 1;
+/// Every operation of KMS, STS, and what this version does not know.
+const OPERATIONS: usize = Operation::ALL.len() + 2;
 /// Every code, "OK", and codes that this version does not know.
 const CODES: usize = ErrorCode::ALL.len() + 2;
+
+/// What a request asks for, as far as its headers say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// An operation of KMS; none if this version does not know it.
+    Kms(Option<Operation>),
+    /// Something of STS, of which nodes have GetCallerIdentity alone.
+    Sts,
+}
+
+impl Asked {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kms(Some(operation)) => operation.as_str(),
+            Self::Kms(None) => "unknown",
+            Self::Sts => "GetCallerIdentity",
+        }
+    }
+
+    const fn row(self) -> usize {
+        match self {
+            Self::Kms(Some(operation)) => operation as usize,
+            Self::Sts => OPERATIONS - 2,
+            Self::Kms(None) => OPERATIONS - 1,
+        }
+    }
+}
 
 /// How a request ended, in the words of the metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +93,8 @@ impl Meter {
     }
 
     /// Counts one answer; `region` is the region's place in the configuration.
-    pub(crate) fn record(&self, operation: Option<Operation>, region: Option<usize>, outcome: Outcome, took: Duration) {
-        let name = operation.map_or("unknown", Operation::as_str);
-        let row = operation.map_or(OPERATIONS - 1, |operation| operation as usize);
+    pub(crate) fn record(&self, asked: Asked, region: Option<usize>, outcome: Outcome, took: Duration) {
+        let (name, row) = (asked.as_str(), asked.row());
         let region = region.unwrap_or(self.regions.len() - 1);
         self.requests[(region * OPERATIONS + row) * CODES + outcome.column()]
             .get_or_init(|| {

@@ -1,6 +1,6 @@
 //! An AWS configuration file with a profile for each identity, so that AWS's own tools find the agent and the access keys.
 //!
-//! Only KMS goes to the agent (a `services` section); what else a profile is used for still goes to AWS.
+//! KMS and STS go to the agent (a `services` section); what else a profile is used for still goes to AWS.
 
 use std::path::Path;
 
@@ -26,7 +26,7 @@ pub fn render(endpoint: &str, region: &Region, keys: &[&AccessKey]) -> Zeroizing
     let default = keys.first().map(|key| profile("default", key));
     let named = keys.iter().map(|key| profile(&format!("profile {}", key.identity), key));
     let profiles: Vec<_> = default.into_iter().chain(named).collect();
-    let services = format!("\n[services claviger]\nkms =\n  endpoint_url = {endpoint}\n");
+    let services = format!("\n[services claviger]\nkms =\n  endpoint_url = {endpoint}\nsts =\n  endpoint_url = {endpoint}\n");
     let header = format!("{MARKER}; written anew when that runs again.\n");
     // All at once: a text that grows leaves copies of secrets behind.
     let length = header.len() + services.len() + profiles.iter().map(|text| text.len()).sum::<usize>();
@@ -89,6 +89,8 @@ services = claviger
 
 [services claviger]
 kms =
+  endpoint_url = http://127.0.0.1:8300
+sts =
   endpoint_url = http://127.0.0.1:8300
 ";
         assert_eq!(text.as_str(), expected);

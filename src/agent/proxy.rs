@@ -1,34 +1,42 @@
 //! `POST /`: who signed, what for, and on to a node.
 //!
-//! Order of checks: the claim in the headers as they came, the body, the access key, the proof, then the region. A caller
-//! without a good signature learns nothing but AWS's error, and never takes the place of a request in flight.
+//! Order of checks: the claim in the headers as they came, the access key, the body, the proof, then the region. A caller
+//! without a good signature learns nothing but AWS's error, and never takes the place of a request in flight. Errors are in the
+//! words of the protocol that was spoken: JSON for KMS, XML for STS.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::routing::post;
+use bytes::Bytes;
 use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_sigv4::{Claim, Head, SignatureError, SignatureErrorCode};
 use claviger_tls::{ApiAnswer, BodyError};
+use claviger_types::limits::API_BODY_BYTES_MAX;
 use futures::FutureExt;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tracing::{debug, error, info};
 use uuid::Uuid;
 
 use crate::agent::Agent;
 use crate::forward::{Call, forward};
-use crate::meter::{self, Outcome};
+use crate::meter::{self, Asked, Outcome};
 use crate::respond;
 
+const FORM: &str = "application/x-www-form-urlencoded";
 const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
 const INVOCATION_ID: HeaderName = HeaderName::from_static("amz-sdk-invocation-id");
+/// How long a client that is refused may go on sending.
+const SKIP_WITHIN: Duration = Duration::from_secs(5);
 /// What a node is told of the request. The signature is not: it was for the agent.
 const FORWARDED: [HeaderName; 6] = [
     CONTENT_TYPE,
@@ -49,19 +57,20 @@ pub(crate) fn router(agent: Arc<Agent>) -> Router {
 async fn serve(State(agent): State<Arc<Agent>>, request: Request) -> Response<Body> {
     let started = Instant::now();
     let (head, body) = request.into_parts();
-    let operation = operation_of(&head.headers);
+    let asked = asked_by(&head.headers);
     let mut region = None;
     let answering = agent.answer(started, &head, body, &mut region);
     let outcome = AssertUnwindSafe(answering).catch_unwind().await.unwrap_or_else(|_| {
         // The panic hook has logged where; the payload may quote the request.
-        error!(operation = operation.map(Operation::as_str), "a request handler panicked");
+        error!(operation = asked.as_str(), "a request handler panicked");
         Err(ApiError::internal())
     });
     let code = outcome_of(&outcome);
-    agent.meter.record(operation, region, code, started.elapsed());
-    debug!(operation = operation.map(Operation::as_str), code = code.as_str(), "answered");
+    agent.meter.record(asked, region, code, started.elapsed());
+    debug!(operation = asked.as_str(), code = code.as_str(), "answered");
     match outcome {
         Ok(answer) => respond::pass_on(answer),
+        Err(error) if asked == Asked::Sts => respond::refuse_in_xml(error),
         Err(error) => respond::refuse(&error),
     }
 }
@@ -70,14 +79,22 @@ impl Agent {
     async fn answer(&self, started: Instant, head: &Parts, body: Body, place: &mut Option<usize>) -> Result<ApiAnswer, ApiError> {
         let keys = self.keys.load_full();
         let signed = Head { method: &head.method, uri: &head.uri, headers: &head.headers };
-        let claim = Claim::parse(signed, self.clock.now());
-        // Read whatever the claim is worth: a client that is refused while it still sends may see its connection break instead.
-        let body = self.requests.read(body).await.map_err(|error| not_read(&error))?;
-        let claim = claim.map_err(|error| refuse(None, &error))?;
+        let claimed = Claim::parse(signed, self.clock.now()).map_err(|error| refuse(None, &error));
+        let claimed = claimed.and_then(|claim| {
+            // Session tokens are of temporary keys, and there are none.
+            let holder = keys.get(claim.access_key_id()).filter(|_| !head.headers.contains_key(SECURITY_TOKEN));
+            let holder = holder.ok_or_else(|| refuse(Some(claim.access_key_id()), &SignatureError::UnknownAccessKey))?;
+            Ok((claim, holder))
+        });
+        let (claim, holder) = match claimed {
+            Ok(claimed) => claimed,
+            Err(refused) => {
+                skip(body).await;
+                return Err(refused);
+            }
+        };
         let refused = |error: SignatureError| refuse(Some(claim.access_key_id()), &error);
-        // Session tokens are of temporary keys, and there are none.
-        let holder = keys.get(claim.access_key_id()).filter(|_| !head.headers.contains_key(SECURITY_TOKEN));
-        let holder = holder.ok_or_else(|| refused(SignatureError::UnknownAccessKey))?;
+        let body = self.requests.read(body).await.map_err(|error| not_read(&error))?;
         claim.verify(&holder.secret, &body).map_err(refused)?;
 
         *place = self.place_of(claim.region());
@@ -100,6 +117,22 @@ impl Agent {
         let served = served.join(", ");
         SignatureError::Scope(format!("Credential should be scoped to a valid region, not '{asked}': this agent serves {served}."))
     }
+}
+
+/// Reads the body of a request that is refused already, and keeps nothing of it: a client that is refused while it still sends may
+/// see its connection break instead. It takes no room that signed requests could need.
+async fn skip(mut body: Body) {
+    let reading = async {
+        let mut left = API_BODY_BYTES_MAX;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    };
+    // Whether all of it came or not, the refusal follows.
+    let _ = tokio::time::timeout(SKIP_WITHIN, reading).await;
 }
 
 /// The headers for a node. A request without an invocation id gets one: the agent may send it more than once.
@@ -138,9 +171,15 @@ fn not_read(error: &BodyError) -> ApiError {
     }
 }
 
-/// For metrics and logs alone: what a node knows and the agent does not is forwarded all the same.
-fn operation_of(headers: &HeaderMap) -> Option<Operation> {
-    headers.get(TARGET)?.to_str().ok()?.strip_prefix("TrentService.").and_then(Operation::from_name)
+/// For metrics, logs and the form of refusals alone: what a node knows and the agent does not is forwarded all the same. A form
+/// without a target is of STS, as at a node.
+fn asked_by(headers: &HeaderMap) -> Asked {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if !headers.contains_key(TARGET) {
+        let content_type = text(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        return if content_type.eq_ignore_ascii_case(FORM) { Asked::Sts } else { Asked::Kms(None) };
+    }
+    Asked::Kms(text(TARGET).and_then(|target| target.strip_prefix("TrentService.")).and_then(Operation::from_name))
 }
 
 fn outcome_of(outcome: &Result<ApiAnswer, ApiError>) -> Outcome {

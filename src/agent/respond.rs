@@ -1,6 +1,7 @@
 //! Answers: a node's, passed on untouched, and the agent's own, in AWS's form (rules page, section 1).
 
 use axum::body::Body;
+use claviger_shapes::sts::StsError;
 use claviger_shapes::{ApiError, ErrorCode};
 use claviger_tls::ApiAnswer;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, TRANSFER_ENCODING};
@@ -11,6 +12,7 @@ use uuid::Uuid;
 pub(crate) const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const AWS_JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const XML: HeaderValue = HeaderValue::from_static("text/xml");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// What is of the connection to the node. `Date` too: SDKs set their clocks by who checks their signatures, which is the agent.
 const OF_THE_CONNECTION: [HeaderName; 5] = [CONNECTION, HeaderName::from_static("keep-alive"), TRANSFER_ENCODING, CONTENT_LENGTH, DATE];
@@ -30,6 +32,16 @@ pub(crate) fn pass_on(answer: ApiAnswer) -> Response<Body> {
 pub(crate) fn refuse(error: &ApiError) -> Response<Body> {
     let status = StatusCode::from_u16(error.code.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     failure(status, error)
+}
+
+/// The agent's own refusal of a request of STS.
+pub(crate) fn refuse_in_xml(error: ApiError) -> Response<Body> {
+    let error = StsError::from(error);
+    let request_id = Uuid::new_v4();
+    let mut response = Response::new(error.to_body(request_id).into());
+    *response.status_mut() = StatusCode::from_u16(error.http_status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    with_headers(&mut response, request_id, XML);
+    response
 }
 
 /// A path that is not there.
@@ -55,12 +67,16 @@ fn failure(status: StatusCode, error: &ApiError) -> Response<Body> {
     let code = error.code.as_str();
     let mut response = Response::new(serde_json::to_vec(&Failure { code, message: &error.message }).unwrap_or_default().into());
     *response.status_mut() = status;
+    with_headers(&mut response, Uuid::new_v4(), AWS_JSON);
+    response.headers_mut().insert(ERROR_TYPE, HeaderValue::from_static(code));
+    response
+}
+
+fn with_headers(response: &mut Response<Body>, request_id: Uuid, content_type: HeaderValue) {
     let headers = response.headers_mut();
-    if let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string()) {
+    if let Ok(id) = HeaderValue::from_str(&request_id.to_string()) {
         headers.insert(REQUEST_ID, id);
     }
-    headers.insert(ERROR_TYPE, HeaderValue::from_static(code));
-    headers.insert(CONTENT_TYPE, AWS_JSON);
+    headers.insert(CONTENT_TYPE, content_type);
     headers.insert(CACHE_CONTROL, NO_STORE);
-    response
 }

@@ -197,25 +197,39 @@ impl Running {
     }
 }
 
-/// A request with the body `{}`, signed by AWS's own crate.
+/// What STS is asked.
+pub(crate) const GET_CALLER_IDENTITY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+
+/// A request of KMS with the body `{}`, signed by AWS's own crate.
 pub(crate) fn signed(id: &str, secret: &str, region: &str, extra: &[(&str, &str)]) -> Request<Body> {
-    let token = extra.iter().find(|(name, _)| *name == "x-amz-security-token").map(|(_, token)| (*token).to_owned());
+    let fixed = [("x-amz-target", "TrentService.Encrypt"), ("content-type", "application/x-amz-json-1.1")];
+    signed_for("kms", id, secret, region, &[&fixed, extra].concat(), "{}")
+}
+
+/// A request of STS, signed by AWS's own crate.
+pub(crate) fn signed_form(id: &str, secret: &str, region: &str) -> Request<Body> {
+    let fixed = [("content-type", "application/x-www-form-urlencoded; charset=utf-8")];
+    signed_for("sts", id, secret, region, &fixed, GET_CALLER_IDENTITY)
+}
+
+fn signed_for(service: &str, id: &str, secret: &str, region: &str, headers: &[(&str, &str)], body: &'static str) -> Request<Body> {
+    let token = headers.iter().find(|(name, _)| *name == "x-amz-security-token").map(|(_, token)| (*token).to_owned());
     let identity = Credentials::new(id, secret, token, None, "test").into();
-    let fixed = [("host", "127.0.0.1:8300"), ("x-amz-target", "TrentService.Encrypt"), ("content-type", "application/x-amz-json-1.1")];
-    let headers = fixed.into_iter().chain(extra.iter().copied().filter(|(name, _)| *name != "x-amz-security-token"));
+    let sent = headers.iter().copied().filter(|(name, _)| *name != "x-amz-security-token");
+    let headers = std::iter::once(("host", "127.0.0.1:8300")).chain(sent);
     let params = SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name("kms")
+        .name(service)
         .time(SystemTime::now())
         .settings(SigningSettings::default())
         .build()
         .unwrap()
         .into();
-    let signable = SignableRequest::new("POST", "http://127.0.0.1:8300/", headers.clone(), SignableBody::Bytes(b"{}")).unwrap();
+    let signable = SignableRequest::new("POST", "http://127.0.0.1:8300/", headers.clone(), SignableBody::Bytes(body.as_bytes())).unwrap();
     let (instructions, _) = sign(signable, &params).unwrap().into_parts();
     let request = headers.fold(Request::post("/"), |request, (name, value)| request.header(name, value));
-    let mut request = request.body(Body::from("{}")).unwrap();
+    let mut request = request.body(Body::from(body)).unwrap();
     instructions.apply_to_request_http1x(&mut request);
     request
 }

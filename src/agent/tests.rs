@@ -7,7 +7,7 @@ use axum::body::Body;
 use http::{HeaderValue, Request, StatusCode};
 
 use crate::credentials;
-use crate::testing::{Behaviour, Node, OTHER_REGION, REGION, Stage, eventually, signed};
+use crate::testing::{Behaviour, GET_CALLER_IDENTITY, Node, OTHER_REGION, REGION, Stage, eventually, signed, signed_form};
 
 fn requests_at(nodes: &[&Node]) -> usize {
     nodes.iter().map(|node| node.seen().len()).sum()
@@ -180,6 +180,42 @@ async fn what_is_not_signed_by_an_access_key_reaches_no_node() {
     assert_eq!(answer.status.as_u16(), 404);
     assert_eq!(node.seen().len(), 0);
     assert_eq!(agent.call(&alice, REGION).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_request_of_sts_goes_to_its_region_and_is_refused_in_xml() {
+    let stage = Stage::new();
+    let (here, there) = (stage.node().await, stage.node().await);
+    let alice = stage.access_key("alice");
+    let agent = stage.agent(&[&here.url], &[&there.url]);
+    let (id, secret) = (alice.id.as_str(), alice.secret.expose());
+    assert_eq!(agent.send(signed_form(id, secret, OTHER_REGION)).await.status, StatusCode::OK);
+    let seen = there.seen();
+    assert_eq!((requests_at(&[&here]), seen.len()), (0, 1));
+    assert!(seen[0].identity.contains("alice"), "{}", seen[0].identity);
+    assert_eq!(seen[0].headers["content-type"], "application/x-www-form-urlencoded; charset=utf-8");
+    assert!(!seen[0].headers.contains_key("x-amz-target"));
+    assert_eq!(&seen[0].body[..], GET_CALLER_IDENTITY.as_bytes());
+
+    let refused = async |request: Request<Body>, status: u16, code: &str| {
+        let answer = agent.send(request).await;
+        assert_eq!((answer.status.as_u16(), &answer.headers["content-type"]), (status, &HeaderValue::from_static("text/xml")));
+        assert!(answer.body.contains(&format!("<Code>{code}</Code>")), "{}", answer.body);
+        assert!(answer.headers.contains_key("x-amzn-requestid"));
+    };
+    refused(signed_form(id, "another-secret-another-secret", REGION), 403, "SignatureDoesNotMatch").await;
+    refused(signed_form("AKIAUNKNOWNUNKNOWN01", secret, REGION), 403, "InvalidClientTokenId").await;
+    refused(signed_form(id, secret, "ap-south-1"), 403, "SignatureDoesNotMatch").await;
+    let tampered = signed_form(id, secret, REGION).map(|_| Body::from("Action=AssumeRole&Version=2011-06-15"));
+    refused(tampered, 403, "SignatureDoesNotMatch").await;
+    let mut unsigned = signed_form(id, secret, REGION);
+    unsigned.headers_mut().remove("authorization");
+    refused(unsigned, 403, "MissingAuthenticationToken").await;
+    // With a target it would be a request of KMS, for which it is not signed.
+    let mut targeted = signed_form(id, secret, REGION);
+    targeted.headers_mut().insert("x-amz-target", HeaderValue::from_static("TrentService.Encrypt"));
+    assert_eq!(agent.send(targeted).await.code(), "InvalidSignatureException");
+    assert_eq!(requests_at(&[&here, &there]), 1);
 }
 
 #[tokio::test]

@@ -30,8 +30,10 @@ pub(crate) fn latencies() -> Histogram<u64> {
 pub(crate) struct Tally {
     /// Of requests that were answered, retries and their pauses included; of those that never were, how long they waited.
     pub(crate) latencies: Histogram<u64>,
-    /// Begun in the measured time.
+    /// Begun in the measured time, and sent.
     pub(crate) requests: u64,
+    /// To be begun in the measured time, and never sent.
+    pub(crate) unsent: u64,
     /// Succeeded before the measured time was over.
     pub(crate) in_time: u64,
     /// Failed at first and succeeded by a retry.
@@ -44,7 +46,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { latencies: latencies(), requests: 0, in_time: 0, mended: 0, failed_attempts: Codes::new(), errors: Codes::new() }
+        Self { latencies: latencies(), requests: 0, unsent: 0, in_time: 0, mended: 0, failed_attempts: Codes::new(), errors: Codes::new() }
     }
 
     /// Counts a request that was made.
@@ -62,7 +64,7 @@ impl Tally {
 
     /// Counts a request that should have been made and was not, for want of a connection that was free.
     pub(crate) fn record_unsent(&mut self, waited: Duration) {
-        self.requests += 1;
+        self.unsent += 1;
         record(&mut self.latencies, waited);
         count(&mut self.errors, "NotSent");
     }
@@ -71,6 +73,7 @@ impl Tally {
         // Both have the same bounds, so nothing is out of range.
         let _ = self.latencies.add(&other.latencies);
         self.requests += other.requests;
+        self.unsent += other.unsent;
         self.in_time += other.in_time;
         self.mended += other.mended;
         for (mine, others) in [(&mut self.failed_attempts, &other.failed_attempts), (&mut self.errors, &other.errors)] {
@@ -117,7 +120,7 @@ mod tests {
         let mut sum = Tally::new();
         sum.add(&tally);
         sum.add(&tally);
-        assert_eq!((sum.requests, sum.in_time, sum.mended), (8, 2, 2));
+        assert_eq!((sum.requests, sum.unsent, sum.in_time, sum.mended), (6, 2, 2, 2));
         assert_eq!(sum.errors, Codes::from([("DisabledException".to_owned(), 2), ("NotSent".to_owned(), 2)]));
         let attempts = ["ConnectionClosed", "DisabledException", "NotConnected"].map(|code| (code.to_owned(), 2));
         assert_eq!(sum.failed_attempts, Codes::from(attempts));

@@ -51,9 +51,12 @@ fn print_crls(written: &[WrittenCrl], json: bool) -> anyhow::Result<()> {
 /// `claviger status`
 ///
 /// # Errors
-/// When no node answers.
+/// When no node answers, and, once what is known is printed, when the region has no leader.
 pub(crate) async fn status(target: &Target) -> anyhow::Result<()> {
-    print(&render::region(&admin::region(&node(target).await?).await?, format(target)))
+    let region = admin::region(&node(target).await?).await?;
+    print(&render::region(&region, format(target)))?;
+    anyhow::ensure!(region.leader.is_some(), "no node of the region leads it, as far as those know that answered: it does not serve");
+    Ok(())
 }
 
 /// `claviger node …` but for `add`, which is run on the node itself.

@@ -26,7 +26,7 @@ use crate::founding::check_restored;
 use crate::hardening::{LOCAL_CONNECTIONS, PEER_CONNECTIONS, harden, make_room};
 use crate::late_router::LateRouter;
 use crate::observer::NodeObserver;
-use crate::reservations::Reservations;
+use crate::reservations::{Authority, Reservations};
 use crate::restoring::Backups;
 use crate::{logging, shutdown, telemetry};
 
@@ -131,13 +131,14 @@ impl Node {
             leadership,
             Arc::clone(&self.shipper),
         ));
-        late.set(replicator.router());
 
         let reservations = Arc::new(Reservations { replicator: Arc::clone(&replicator) });
         let service_config =
             ServiceConfig { region: config.region.clone(), incarnation: record.incarnation, partition: record.partition.clone() };
         let backups = Backups::new(Arc::clone(&barrier));
         let service = Service::new(service_config, Arc::clone(&self.consensus), barrier, Arc::clone(&self.cache), reservations);
+        let service = Arc::new(service);
+        late.set(replicator.router(Arc::new(Authority { service: Arc::clone(&service) })));
         let admin = NodeAdmin {
             region: config.region.clone(),
             trust_domain: config.trust_domain.clone(),
@@ -149,7 +150,7 @@ impl Node {
         };
         let in_flight = config.limits.requests_in_flight;
         let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };
-        let router = claviger_api::router(Arc::new(service), Arc::new(admin), &api_limits);
+        let router = claviger_api::router(service, Arc::new(admin), &api_limits);
 
         let api_listener = bind(config.listen.api, "api").await?;
         let socket = config.admin_socket();

@@ -26,6 +26,7 @@ mod memory;
 mod network;
 mod operate;
 mod peers;
+mod promised;
 mod propose;
 mod raft_types;
 mod read_rounds;
@@ -40,6 +41,8 @@ mod tend;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
+mod testing_cut;
+#[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
 mod tests_clocks;
@@ -49,6 +52,8 @@ mod tests_cluster;
 mod tests_conformance;
 #[cfg(test)]
 mod tests_members;
+#[cfg(test)]
+mod tests_read_rounds;
 #[cfg(test)]
 mod tests_restore;
 mod touch;

@@ -6,10 +6,11 @@
 //! its own barrier and proposes one command per batch.
 //!
 //! *Architecture invariants.* This crate moves bytes. Whether a document is taken, who becomes active and what is dirty
-//! is decided in `protocol` and `state`, inside `apply`. Nothing is kept here but what may be lost at any moment: what
+//! is decided in `protocol` and `state`, inside `apply`; who may have a replica here, by a [`ReplicaAuthority`]. Nothing is kept here but what may be lost at any moment: what
 //! was sent lately, which endpoint answered last. Every message is idempotent, so all of them may be repeated, reordered
 //! or dropped. Secrets are in the clear only between the two barriers, in `Secret32`.
 
+mod authority;
 mod backoff;
 mod caller;
 mod config;
@@ -28,11 +29,11 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
+pub use authority::{AuthorityFuture, NotAuthorised, ReplicaAuthority};
 pub use config::ReplicationConfig;
 pub use error::ReplicationError;
-pub use message::{PeerHello, RegionLife};
+pub use message::{DENIAL_CHARS_MAX, PeerHello, RegionLife, ReplicaDenial, ReplicaReservation, ReservationRefusal};
 pub use peers::{NewPeer, PeerLag};
 pub use replicator::Replicator;
-pub use reservations::ReplicaReservation;
 pub use sealing::{crypto_keys, stored_keys};
 pub use transport::{Answer, Transport, TransportError};

@@ -5,14 +5,18 @@
 //! an operator admitted.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use bytes::Bytes;
 use claviger_protocol::Author;
-use claviger_state::{RegionPublicKeys, RegionRecord};
+use claviger_state::{Refusal, RegionPublicKeys, RegionRecord};
 use claviger_types::encoding::{self, EncodingError};
-use claviger_types::{AccountId, ClusterId, Incarnation, KeyId, MaterialId, Region, Timestamp};
+use claviger_types::{AccountId, ClusterId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Principal, Region, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+/// Of what a region says when it denies a replica, so much is kept: several times an ARN and a reason.
+pub const DENIAL_CHARS_MAX: usize = 2048;
 
 /// Schema version of every message between regions.
 pub(crate) const SCHEMA: u8 = 1;
@@ -25,7 +29,7 @@ pub(crate) mod path {
     pub(crate) const DOCUMENTS: &str = "/region/documents";
     /// `Message<Vec<StatusRecord>>` → `Vec<(KeyId, u64)>`, those taken.
     pub(crate) const STATUSES: &str = "/region/statuses";
-    /// `Message<ReserveRequest>` → `Result<(), Refusal>`.
+    /// `Message<ReplicaReservation>` → `Result<(), ReservationRefusal>`.
     pub(crate) const RESERVE: &str = "/region/reserve";
     /// `Message<Vec<ReservationQuestion>>` → `Vec<ReservationFate>`, one a question.
     pub(crate) const RESERVATION: &str = "/region/reservation";
@@ -88,14 +92,69 @@ pub(crate) struct Parcel {
     pub(crate) materials: Vec<MaterialId>,
 }
 
-/// Rule 10: a primary asks the target of a ReplicateKey.
+/// Rule 10: what a primary asks the target of a ReplicateKey to decide, and to hold ready.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ReserveRequest {
-    pub(crate) key_id: KeyId,
-    pub(crate) account: AccountId,
-    pub(crate) description: String,
-    pub(crate) tags: BTreeMap<String, String>,
-    pub(crate) deadline: Timestamp,
+pub struct ReplicaReservation {
+    /// The key.
+    pub key_id: KeyId,
+    /// Its owner.
+    pub account: AccountId,
+    /// The replica's description.
+    pub description: String,
+    /// The replica's tags.
+    pub tags: BTreeMap<String, String>,
+    /// The replica's policy; `None` is the default policy.
+    pub policy: Option<String>,
+    /// Whether the policy may lock the caller out of changing it.
+    pub bypass_policy_lockout_safety_check: bool,
+    /// What kind of key it is.
+    pub spec: KeySpec,
+    /// What it is for.
+    pub usage: KeyUsage,
+    /// Where its material comes from.
+    pub origin: Origin,
+    /// Who asks, as the primary's region has authenticated it; of the key's account.
+    pub principal: Principal,
+    /// Where the caller's request came from.
+    pub source_ip: Option<IpAddr>,
+    /// The same as in the ReplicateKey command that follows, which is refused once log time is past it.
+    pub deadline: Timestamp,
+}
+
+/// Why the target holds no place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReservationRefusal {
+    /// By its state machine.
+    Refused(Refusal),
+    /// By its identities or its rules for policies.
+    Denied(ReplicaDenial),
+}
+
+/// What speaks against a replica in its region, whatever the primary's region thinks. The texts are for the client, and cut to
+/// [`DENIAL_CHARS_MAX`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicaDenial {
+    /// The region does not know the principal.
+    UnknownPrincipal,
+    /// The region's policies do not let the principal create the replica.
+    AccessDenied(String),
+    /// The replica's policy is none, names who is not known there, or locks the principal out.
+    MalformedPolicy(String),
+    /// The replica's policy is larger than one may be.
+    LimitExceeded(String),
+}
+
+impl ReplicaDenial {
+    /// The same with a text of bounded length, without anything that is not to be printed.
+    pub(crate) fn bounded(self) -> Self {
+        let cut = |text: String| text.chars().filter(|c| !c.is_control()).take(DENIAL_CHARS_MAX).collect();
+        match self {
+            Self::UnknownPrincipal => Self::UnknownPrincipal,
+            Self::AccessDenied(text) => Self::AccessDenied(cut(text)),
+            Self::MalformedPolicy(text) => Self::MalformedPolicy(cut(text)),
+            Self::LimitExceeded(text) => Self::LimitExceeded(cut(text)),
+        }
+    }
 }
 
 /// A target asks its primary what became of a reservation.

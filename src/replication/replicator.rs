@@ -19,7 +19,7 @@ use crate::peers::lag_of;
 use crate::sealing::Sealing;
 use crate::shipper::{Kind, Shipper};
 use crate::transport::with_sources;
-use crate::{ReplicationConfig, ReplicationError, Transport, receiver, reservations};
+use crate::{ReplicaAuthority, ReplicationConfig, ReplicationError, Transport, receiver, reservations};
 
 /// Replication of one node. Every node answers its router and its calls; only the leader ships.
 pub struct Replicator<R> {
@@ -45,9 +45,9 @@ impl<R: Region> Replicator<R> {
         Self { core: Arc::new(core), leadership, wake }
     }
 
-    /// The routes for the peer listener.
-    pub fn router(&self) -> Router {
-        receiver::router(Arc::clone(&self.core))
+    /// The routes for the peer listener; `authority` decides about the replicas that peers ask for.
+    pub fn router(&self, authority: Arc<dyn ReplicaAuthority>) -> Router {
+        receiver::router(Arc::clone(&self.core), authority)
     }
 
     /// Ships while this node leads its region, until `shutdown` becomes true or its sender is dropped.

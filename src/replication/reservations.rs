@@ -4,31 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use claviger_consensus::{DuePermit, Region};
-use claviger_state::{CommandBody, PeerRecord, Refusal, ReservationRecord, read};
+use claviger_state::{CommandBody, PeerRecord, ReservationRecord, read};
 use claviger_types::limits::{REGIONS_MAX, RESERVATION_WINDOW, RESERVATIONS_PER_PEER_MAX};
-use claviger_types::{AccountId, KeyId, Region as RegionName, Timestamp};
+use claviger_types::{KeyId, Region as RegionName, Timestamp};
 use tokio::time::MissedTickBehavior;
 
 use crate::config::MESSAGE_KEYS_MAX;
 use crate::core::{Core, known_peer, own_region};
-use crate::message::{Message, RegionLife, ReservationFate, ReservationQuestion, ReserveRequest, path};
+use crate::message::{Message, RegionLife, ReservationFate, ReservationQuestion, ReservationRefusal, path};
 use crate::transport::with_sources;
-use crate::{ReplicationError, Replicator};
-
-/// What the target of a ReplicateKey is asked to hold ready.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReplicaReservation {
-    /// The key.
-    pub key_id: KeyId,
-    /// Its owner.
-    pub account: AccountId,
-    /// The replica's description.
-    pub description: String,
-    /// The replica's tags.
-    pub tags: BTreeMap<String, String>,
-    /// The same as in the ReplicateKey command that follows, which is refused once log time is past it.
-    pub deadline: Timestamp,
-}
+use crate::{ReplicaReservation, ReplicationError, Replicator};
 
 impl<R: Region> Replicator<R> {
     /// Asks `target` to reserve a replica of a key whose primary is here. The inner result is the target's decision.
@@ -37,13 +22,19 @@ impl<R: Region> Replicator<R> {
     ///
     /// # Errors
     /// When the target is no admitted peer, cannot be reached or does not understand: nothing may be committed then.
-    pub async fn reserve(&self, target: &RegionName, reservation: ReplicaReservation) -> Result<Result<(), Refusal>, ReplicationError> {
+    pub async fn reserve(
+        &self,
+        target: &RegionName,
+        reservation: ReplicaReservation,
+    ) -> Result<Result<(), ReservationRefusal>, ReplicationError> {
         let tables = self.core.fresh_tables().await?;
         let (me, peer) = (own_region(&tables)?, known_peer(&tables, target)?);
-        let ReplicaReservation { key_id, account, description, tags, deadline } = reservation;
-        let body = ReserveRequest { key_id, account, description, tags, deadline };
-        let message = Message { from: RegionLife::from(&me), to: RegionLife::from(&peer), body };
-        self.core.caller.call(&peer.region, &peer.endpoints, path::RESERVE, &message).await
+        let message = Message { from: RegionLife::from(&me), to: RegionLife::from(&peer), body: reservation };
+        let answer: Result<(), ReservationRefusal> = self.core.caller.call(&peer.region, &peer.endpoints, path::RESERVE, &message).await?;
+        Ok(answer.map_err(|refusal| match refusal {
+            ReservationRefusal::Denied(denial) => ReservationRefusal::Denied(denial.bounded()),
+            refused @ ReservationRefusal::Refused(_) => refused,
+        }))
     }
 }
 

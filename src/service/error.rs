@@ -3,11 +3,11 @@
 use claviger_barrier::BarrierError;
 use claviger_consensus::ProposeError;
 use claviger_crypto::CryptoError;
-use claviger_policy::PolicyError;
+use claviger_policy::{Action, PolicyError};
 use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_state::{Outcome, Refusal, Response, StateError};
 use claviger_types::limits::{GRANTS_PER_KEY_MAX, TAGS_PER_KEY_MAX};
-use claviger_types::{AliasArn, GrantId, KeyArn, KeyState, Region};
+use claviger_types::{AliasArn, GrantId, KeyArn, KeyState, Principal, Region};
 
 use crate::ReservationError;
 
@@ -154,13 +154,20 @@ impl Subject<'_> {
 }
 
 /// The target of a ReplicateKey holds no place.
-pub(crate) fn not_reserved(error: ReservationError, arn: &KeyArn, region: &Region) -> ApiError {
+pub(crate) fn not_reserved(error: ReservationError, caller: &Principal, arn: &KeyArn, region: &Region) -> ApiError {
     match error {
         ReservationError::AlreadyExists => ApiError::replica_exists(&arn.key_id, region),
         ReservationError::LimitExceeded => {
             ApiError::new(ErrorCode::LimitExceeded, format!("The account or its pending replicas have used up a quota of region {region}."))
         }
         ReservationError::NotAllowed(message) => ApiError::new(ErrorCode::AccessDenied, message),
+        ReservationError::UnknownPrincipal => {
+            let replica = KeyArn { region: region.clone(), ..arn.clone() };
+            let why = format!("because region {region} does not know this principal");
+            ApiError::access_denied(&caller.arn(&arn.partition), Action::CreateKey.as_str(), replica, &why)
+        }
+        ReservationError::MalformedPolicy(message) => ApiError::malformed_policy(message),
+        ReservationError::PolicyTooLarge(message) => ApiError::new(ErrorCode::LimitExceeded, message),
         ReservationError::UnknownRegion => unknown_region(region),
         ReservationError::Busy => {
             let message = format!("Another ReplicateKey of {arn} to {region} is under way or was given up; try again in a minute.");

@@ -21,6 +21,7 @@ mod key_policy;
 mod marker;
 mod metadata;
 mod operations;
+mod replica_authority;
 mod reservations;
 mod service;
 mod write;

@@ -21,7 +21,7 @@ pub trait ReplicaReservations: Send + Sync + 'static {
     fn reserve<'a>(&'a self, target: &'a Region, request: ReservationRequest) -> ReservationFuture<'a>;
 }
 
-/// The replica to be.
+/// The replica to be, and who asks for it: what the target decides about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservationRequest {
     /// The key, of which this region is the primary.
@@ -59,9 +59,18 @@ pub enum ReservationError {
     /// The account has as many keys there as it may have, or this region as many reservations.
     #[error("a quota of the target region is used up")]
     LimitExceeded,
-    /// The target does not let this region act for the account; the text is for the client.
+    /// The target does not let the caller have the replica, or this region act for the account; the text is for the client.
     #[error("the target region does not allow it: {0}")]
     NotAllowed(String),
+    /// The target does not know the caller.
+    #[error("the target region does not know the principal")]
+    UnknownPrincipal,
+    /// The policy is none in the target, names who is not known there, or locks the caller out; the text is for the client.
+    #[error("the target region does not take the policy: {0}")]
+    MalformedPolicy(String),
+    /// The policy is larger than one may be; the text is for the client.
+    #[error("the target region does not take the policy: {0}")]
+    PolicyTooLarge(String),
     /// The target is not a peer of this region.
     #[error("the target region is not a peer")]
     UnknownRegion,

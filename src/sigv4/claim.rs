@@ -10,14 +10,12 @@ use crate::access_key::SecretAccessKey;
 use crate::authorization::{Authorization, Credential, TERMINATOR};
 use crate::canonical::CanonicalRequest;
 use crate::date::SignedAt;
+use crate::service::Service;
 use crate::signing_key::Scope;
 
-/// The service that signatures must be for.
-const SERVICE: &str = "kms";
-/// Unsigned, each of these could be changed to another's meaning. Each must be there, once.
-const MUST_BE_SIGNED: [&str; 3] = ["host", "x-amz-date", "x-amz-target"];
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
+const TARGET: HeaderName = HeaderName::from_static("x-amz-target");
 
 /// The head of an HTTP request.
 #[derive(Clone, Copy)]
@@ -34,6 +32,7 @@ pub struct Head<'a> {
 pub struct Claim<'a> {
     head: Head<'a>,
     credential: Credential<'a>,
+    service: Service,
     region: Region,
     signed_headers: &'a str,
     signed_at: SignedAt<'a>,
@@ -56,7 +55,11 @@ impl<'a> Claim<'a> {
         }
         const TEXT: SignatureError = SignatureError::Incomplete("The Authorization header must be visible ASCII.");
         let Authorization { credential, signed_headers, signature } = Authorization::parse(header.to_str().map_err(|_| TEXT)?)?;
-        check_signed_headers(head, signed_headers)?;
+        let service = service_of(&credential)?;
+        check_signed_headers(head, signed_headers, service.must_be_signed())?;
+        if service == Service::Sts && head.headers.contains_key(TARGET) {
+            return Err(SignatureError::Shape("A request of STS has no header 'x-amz-target'.".to_owned()));
+        }
 
         const NO_DATE: SignatureError =
             SignatureError::Incomplete("Authorization header requires existence of a 'X-Amz-Date' header, in visible ASCII.");
@@ -64,12 +67,17 @@ impl<'a> Claim<'a> {
         let signed_at = SignedAt::parse(date)?;
         let region = check_scope(&credential, signed_at.day(), signed_at.text())?;
         signed_at.check(now)?;
-        Ok(Self { head, credential, region, signed_headers, signed_at, signature })
+        Ok(Self { head, credential, service, region, signed_headers, signed_at, signature })
     }
 
     /// Whose key signed; of the form of an access key id.
     pub const fn access_key_id(&self) -> &'a str {
         self.credential.access_key_id
+    }
+
+    /// The service that the request is for.
+    pub const fn service(&self) -> Service {
+        self.service
     }
 
     /// The region that the request is for.
@@ -96,7 +104,7 @@ impl<'a> Claim<'a> {
 }
 
 /// The names must be lower-case, in order, each of a header that is there, and with all that must be signed among them.
-fn check_signed_headers(head: Head<'_>, signed_headers: &str) -> Result<(), SignatureError> {
+fn check_signed_headers(head: Head<'_>, signed_headers: &str, required: &[&str]) -> Result<(), SignatureError> {
     let names = || signed_headers.split(';');
     if !names().is_sorted_by(|one, next| one < next) || signed_headers.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return Err(SignatureError::Incomplete("SignedHeaders must be lower-case names in order, each once."));
@@ -107,23 +115,25 @@ fn check_signed_headers(head: Head<'_>, signed_headers: &str) -> Result<(), Sign
     }
     let is_signed = |name: &str| names().any(|signed| signed == name);
     let amazon = head.headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("x-amz-"));
-    if let Some(unsigned) = MUST_BE_SIGNED.into_iter().chain(amazon).find(|name| !is_signed(name)) {
+    if let Some(unsigned) = required.iter().copied().chain(amazon).find(|name| !is_signed(name)) {
         return Err(SignatureError::Shape(format!("'{unsigned}' must be a 'SignedHeader' in the AWS Authorization.")));
     }
-    match MUST_BE_SIGNED.into_iter().find(|name| head.headers.get_all(*name).iter().nth(1).is_some()) {
+    match required.iter().find(|name| head.headers.get_all(**name).iter().nth(1).is_some()) {
         Some(repeated) => Err(SignatureError::Shape(format!("The header '{repeated}' must occur once."))),
         None => Ok(()),
     }
 }
 
+fn service_of(credential: &Credential<'_>) -> Result<Service, SignatureError> {
+    const SERVICES: &str = "Credential should be scoped to correct service: 'kms' or 'sts'.";
+    Service::from_scope(credential.service).ok_or_else(|| SignatureError::Scope(SERVICES.to_owned()))
+}
+
 fn check_scope(credential: &Credential<'_>, day: &str, signed_at: &str) -> Result<Region, SignatureError> {
-    let Credential { day: scope_day, region, service, terminator, .. } = credential;
+    let Credential { day: scope_day, region, terminator, .. } = credential;
     let wrong = |message: String| Err(SignatureError::Scope(message));
     if *terminator != TERMINATOR {
         return wrong(format!("Credential should be scoped with a valid terminator: '{TERMINATOR}'."));
-    }
-    if *service != SERVICE {
-        return wrong(format!("Credential should be scoped to correct service: '{SERVICE}'."));
     }
     if *scope_day != day {
         let text = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP";

@@ -10,7 +10,7 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 use proptest::prelude::*;
 
-use crate::{Claim, Head, SecretAccessKey, SignatureError, SignatureErrorCode};
+use crate::{Claim, Head, SecretAccessKey, Service, SignatureError, SignatureErrorCode};
 
 const ID: &str = "AKIAEXAMPLEEXAMPLE01";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
@@ -20,8 +20,13 @@ const NOW: Timestamp = Timestamp::from_millis(SIGNED_AT_S * 1000);
 /// A request as an SDK makes it, signed by AWS's own crate.
 fn signed(region: &str, service: &str, extra: &[(&str, String)], body: &[u8]) -> Request<()> {
     let identity = Credentials::new(ID, SECRET, None, None, "test").into();
-    let mut headers = vec![("host", "127.0.0.1:8300".to_owned()), ("x-amz-target", "TrentService.Encrypt".to_owned())];
-    headers.push(("content-type", "application/x-amz-json-1.1".to_owned()));
+    let mut headers = vec![("host", "127.0.0.1:8300".to_owned())];
+    if service == "sts" {
+        headers.push(("content-type", "application/x-www-form-urlencoded; charset=utf-8".to_owned()));
+    } else {
+        headers.push(("x-amz-target", "TrentService.Encrypt".to_owned()));
+        headers.push(("content-type", "application/x-amz-json-1.1".to_owned()));
+    }
     headers.extend(extra.iter().cloned());
     let params = SigningParams::builder()
         .identity(&identity)
@@ -106,6 +111,32 @@ fn other_shapes_are_refused() {
     request.headers_mut().remove(AUTHORIZATION);
     *request.uri_mut() = Uri::from_static("/?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Signature=00");
     assert_eq!(check(&request, b""), Err(SignatureError::InQueryString));
+}
+
+#[test]
+fn a_request_of_sts_has_no_target_and_none_can_be_added() {
+    const FORM: &[u8] = b"Action=GetCallerIdentity&Version=2011-06-15";
+    let service_of = |request: &Request<()>| {
+        let head = Head { method: request.method(), uri: request.uri(), headers: request.headers() };
+        Claim::parse(head, NOW).map(|claim| claim.service())
+    };
+    assert_eq!(service_of(&signed("eu-west-1", "kms", &[], b"{}")), Ok(Service::Kms));
+    let request = signed("eu-west-1", "sts", &[], FORM);
+    assert_eq!(service_of(&request), Ok(Service::Sts));
+    assert_eq!(check(&request, FORM).as_deref(), Ok("eu-west-1"));
+    assert_eq!(check(&request, b"Action=AssumeRole&Version=2011-06-15"), Err(SignatureError::Mismatch));
+
+    let signed_too = signed("eu-west-1", "sts", &[("x-amz-target", "TrentService.Encrypt".to_owned())], FORM);
+    let mut unsigned = signed("eu-west-1", "sts", &[], FORM);
+    unsigned.headers_mut().insert("x-amz-target", HeaderValue::from_static("TrentService.Encrypt"));
+    for request in [signed_too, unsigned] {
+        assert_eq!(check(&request, FORM).unwrap_err().reason(), "shape");
+    }
+    // What was signed for one service is not signed for the other.
+    let other = with_authorization(&request, |text| text.replace("/sts/", "/kms/"));
+    assert_eq!(check(&other, FORM).unwrap_err().reason(), "shape");
+    let other = with_authorization(&signed("eu-west-1", "kms", &[], b"{}"), |text| text.replace("/kms/", "/sts/"));
+    assert_eq!(check(&other, b"{}").unwrap_err().reason(), "shape");
 }
 
 #[test]

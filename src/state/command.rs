@@ -324,6 +324,8 @@ pub struct Reserve {
     pub policy: Option<String>,
     /// The primary commits before its log time passes this, or never.
     pub deadline: Timestamp,
+    /// What this region read to decide that the caller may have the replica here.
+    pub authorised: Authorised,
 }
 
 /// An operator admits a peer, or changes what is known of it.

@@ -218,6 +218,7 @@ fn bodies() -> Vec<CommandBody> {
             tags: tags(),
             policy: Some(access::policy()),
             deadline: Timestamp::from_millis(1_700_000_030_000),
+            authorised: once(Operation::ReplicateKey).authorised,
         })),
         CommandBody::LapseReservation { key_id: key_id(), revision: 12 },
         CommandBody::AddPeer(Box::new(AddPeer {

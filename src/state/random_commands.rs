@@ -308,6 +308,7 @@ impl Kind {
                 tags: BTreeMap::new(),
                 policy: Some("a replica's".to_owned()),
                 deadline: time,
+                authorised: Authorised::default(),
             })),
             Self::Lapse { key: number, stale } => {
                 let key_id = key(*number);

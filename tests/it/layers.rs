@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tls", &["types"]),
     ("consensus", &["types", "state", "storage", "tls"]),
     ("replication", &["types", "crypto", "barrier", "protocol", "state", "consensus", "tls"]),
-    ("service", &["types", "shapes", "crypto", "barrier", "state", "consensus"]),
+    ("service", &["types", "shapes", "crypto", "barrier", "policy", "state", "consensus"]),
     ("api", &["types", "shapes", "service", "tls"]),
     ("sigv4", &["types"]),
     ("agent", &["types", "shapes", "tls", "sigv4"]),

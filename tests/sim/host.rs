@@ -18,7 +18,7 @@ use crate::invariants::Violation;
 use crate::late_router::LateRouter;
 use crate::network::{SimulatedListener, SimulatedNetwork, caller};
 use crate::plan::{API_PORT, Node, PEER_PORT, account, client_host};
-use crate::reservations::Reservations;
+use crate::reservations::{Authority, Reservations};
 use crate::rng::Rng;
 use crate::run::STOPPED;
 use crate::world::{Running, World};
@@ -81,12 +81,13 @@ pub(crate) async fn run(world: Arc<World>, node: Node) -> turmoil::Result {
         leadership,
         shipper,
     ));
-    late.set(replicator.router());
     let reservations = Arc::new(Reservations { replicator: Arc::clone(&replicator) });
     let config =
         ServiceConfig { region: node.region.clone(), incarnation: founding.found.incarnation, partition: founding.found.partition.clone() };
     let service = Service::new(config, Arc::clone(&consensus), Arc::clone(&founding.barrier), cache, reservations);
-    let router = edge::router(Arc::new(service));
+    let service = Arc::new(service);
+    late.set(replicator.router(Arc::new(Authority { service: Arc::clone(&service) })));
+    let router = edge::router(service);
     let listener = SimulatedListener::bind(API_PORT).await?;
     tokio::spawn(serve_known(listener, Admission::Api, caller, AcceptLimits::default(), router, stopped.clone()));
     if is_founder {

@@ -225,7 +225,12 @@ impl Deployment {
 
     /// Account 111122223333's administrator at a region.
     pub(super) fn kms(&self, region: &Region) -> anyhow::Result<Kms> {
-        let tls = ClientTls::api(&self.identity_files("admin"), &self.api_ca())?;
+        self.kms_as("admin", region)
+    }
+
+    /// One of the identities at a region.
+    pub(super) fn kms_as(&self, identity: &str, region: &Region) -> anyhow::Result<Kms> {
+        let tls = ClientTls::api(&self.identity_files(identity), &self.api_ca())?;
         Kms::new(self.nodes[region].iter().map(NodeProcess::api), &tls)
     }
 

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use claviger_types::Region;
 use serde_json::{Value, json};
 
-use super::deployment::{Deployment, eventually};
+use super::deployment::{DemoIdentity, Deployment, IDENTITIES, eventually};
 use super::progress::Progress;
 
 const PLAINTEXT: &[u8] = b"what one region encrypts, the others decrypt";
@@ -37,7 +37,9 @@ pub(super) async fn run(deployment: &mut Deployment, progress: &mut Progress) ->
     }
     if let Some(region) = others.first() {
         disable_in_one(deployment, progress, &key, &blob, region, &regions).await?;
+        deny_in_one(deployment, progress, &key, &blob, region, &regions).await?;
     }
+    let_in_by_a_grant(deployment, progress, &key, &blob, first, others.first()).await?;
     if deployment.nodes_per_region > 1 {
         lose_a_leader(deployment, progress, &key, first).await?;
     }
@@ -70,7 +72,11 @@ fn decrypt_input(blob: &str) -> Value {
 }
 
 async fn decrypt(deployment: &Deployment, blob: &str, region: &Region) -> anyhow::Result<()> {
-    let answer = deployment.kms(region)?.call("Decrypt", &decrypt_input(blob)).await?;
+    decrypt_as("admin", deployment, blob, region).await
+}
+
+async fn decrypt_as(who: &str, deployment: &Deployment, blob: &str, region: &Region) -> anyhow::Result<()> {
+    let answer = deployment.kms_as(who, region)?.call("Decrypt", &decrypt_input(blob)).await?;
     let plaintext = STANDARD.decode(answer["Plaintext"].as_str().unwrap_or_default())?;
     ensure!(plaintext == PLAINTEXT, "the plaintext is another one");
     Ok(())
@@ -102,6 +108,83 @@ async fn disable_in_one(
             decrypt(deployment, blob, region).await
         })
         .await
+}
+
+/// alice has no permissions of her own: the key's policy in each region is all that she has there.
+async fn deny_in_one(
+    deployment: &Deployment,
+    progress: &mut Progress,
+    key: &str,
+    blob: &str,
+    region: &Region,
+    all: &[Region],
+) -> anyhow::Result<()> {
+    progress
+        .step("let alice decrypt, by the key's policy in each region", async {
+            for region in all {
+                put_policy(deployment, key, region, "Allow").await?;
+                decrypt_as("alice", deployment, blob, region).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    let name = format!("deny alice by the policy in {region}: refused at every node there at once, served elsewhere");
+    progress
+        .step(&name, async {
+            put_policy(deployment, key, region, "Deny").await?;
+            deployment.kms_as("alice", region)?.refused_everywhere("Decrypt", &decrypt_input(blob), "AccessDeniedException").await?;
+            for other in all.iter().filter(|other| *other != region) {
+                decrypt_as("alice", deployment, blob, other).await?;
+            }
+            decrypt(deployment, blob, region).await
+        })
+        .await
+}
+
+/// A policy that leaves the key to its account's own policies, and says of alice whether she may decrypt.
+async fn put_policy(deployment: &Deployment, key: &str, region: &Region, effect: &str) -> anyhow::Result<()> {
+    let policy = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Principal": { "AWS": arn_of("root")? }, "Action": "kms:*", "Resource": "*" },
+        { "Effect": effect, "Principal": { "AWS": arn_of("alice")? }, "Action": "kms:Decrypt", "Resource": "*" },
+    ] });
+    let input = json!({ "KeyId": key, "Policy": policy.to_string() });
+    deployment.kms(region)?.call("PutKeyPolicy", &input).await.map(|_| ())
+}
+
+async fn let_in_by_a_grant(
+    deployment: &Deployment,
+    progress: &mut Progress,
+    key: &str,
+    blob: &str,
+    region: &Region,
+    elsewhere: Option<&Region>,
+) -> anyhow::Result<()> {
+    const REFUSED: &str = "AccessDeniedException";
+    let bob = deployment.kms_as("bob", region)?;
+    let name = format!("let bob decrypt in {region} by a grant; without it he is refused");
+    let token = progress
+        .step(&name, async {
+            bob.refused_everywhere("Decrypt", &decrypt_input(blob), REFUSED).await?;
+            let input = json!({ "KeyId": key, "GranteePrincipal": arn_of("bob")?, "Operations": ["Decrypt", "RetireGrant"] });
+            let granted = deployment.kms(region)?.call("CreateGrant", &input).await?;
+            decrypt_as("bob", deployment, blob, region).await?;
+            if let Some(elsewhere) = elsewhere {
+                let there = deployment.kms_as("bob", elsewhere)?;
+                there.refused_everywhere("Decrypt", &decrypt_input(blob), REFUSED).await?;
+            }
+            Ok(granted["GrantToken"].as_str().context("CreateGrant answers with a token")?.to_owned())
+        })
+        .await?;
+    progress
+        .step("bob retires the grant: refused at every node at once", async {
+            bob.call("RetireGrant", &json!({ "GrantToken": token })).await?;
+            bob.refused_everywhere("Decrypt", &decrypt_input(blob), REFUSED).await
+        })
+        .await
+}
+
+fn arn_of(name: &str) -> anyhow::Result<String> {
+    IDENTITIES.iter().find(|identity| identity.name == name).map(DemoIdentity::arn).context("no such identity")
 }
 
 async fn lose_a_leader(deployment: &mut Deployment, progress: &mut Progress, key: &str, region: &Region) -> anyhow::Result<()> {

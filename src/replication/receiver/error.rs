@@ -30,6 +30,8 @@ pub(super) enum ReceiveError {
     Refused(Refusal),
     #[error("too much is being received; come back")]
     Busy,
+    #[error("it cannot be decided now whether the caller may have the replica")]
+    Undecided,
     #[error("this region has not been founded")]
     NotFounded,
     #[error("this region cannot answer now")]
@@ -48,7 +50,7 @@ impl ReceiveError {
             Self::WrongLife | Self::Refused(_) => StatusCode::CONFLICT,
             Self::Body => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Decode(_) | Self::Malformed(_) | Self::Batch(_) => StatusCode::BAD_REQUEST,
-            Self::Busy | Self::NotFounded | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Undecided | Self::NotFounded | Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) | Self::Encode(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -64,7 +66,7 @@ impl ReceiveError {
             Self::Batch(_) => "batch",
             Self::Refused(_) => "refused",
             Self::Busy => "busy",
-            Self::NotFounded | Self::Unavailable(_) => "unavailable",
+            Self::Undecided | Self::NotFounded | Self::Unavailable(_) => "unavailable",
             Self::Internal(_) | Self::Encode(_) => "internal",
         }
     }

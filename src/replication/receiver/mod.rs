@@ -31,6 +31,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use self::error::ReceiveError;
+use crate::ReplicaAuthority;
 use crate::core::Core;
 use crate::message::{self, Message, PeerHello, RegionLife, path};
 use crate::numbers::count_batch_received;
@@ -43,6 +44,7 @@ const REGION_SHARE: usize = 4;
 
 pub(crate) struct Receiver<R> {
     core: Arc<Core<R>>,
+    authority: Arc<dyn ReplicaAuthority>,
     turns: Semaphore,
     turns_by_region: Mutex<HashMap<RegionName, Arc<Semaphore>>>,
 }
@@ -70,7 +72,7 @@ impl<T> Admitted<T> {
 }
 
 /// The routes for the peer listener, which must put a [`Peer`] into each request's extensions.
-pub(crate) fn router<R: Region>(core: Arc<Core<R>>) -> Router {
+pub(crate) fn router<R: Region>(core: Arc<Core<R>>, authority: Arc<dyn ReplicaAuthority>) -> Router {
     let turns = Semaphore::new(core.config.receives_at_once_max);
     Router::new()
         .route(path::HELLO, post(hello::<R>))
@@ -78,7 +80,7 @@ pub(crate) fn router<R: Region>(core: Arc<Core<R>>) -> Router {
         .route(path::STATUSES, post(statuses::<R>))
         .route(path::RESERVE, post(reserve::<R>))
         .route(path::RESERVATION, post(reservation::<R>))
-        .with_state(Arc::new(Receiver { core, turns, turns_by_region: Mutex::default() }))
+        .with_state(Arc::new(Receiver { core, authority, turns, turns_by_region: Mutex::default() }))
 }
 
 type Shared<R> = State<Arc<Receiver<R>>>;

@@ -115,9 +115,7 @@ proptest! {
                     let id = primary.create().await;
                     for target in targets.iter().take(1 + round % 2) {
                         let (target, deadline) = (world.site(target), primary.deadline());
-                        let reservation = ReplicaReservation {
-                            key_id: id, account: account(), description: String::new(), tags: BTreeMap::new(), deadline,
-                        };
+                        let reservation = reservation(id, deadline);
                         // As a client would: it asks until it is answered.
                         while !matches!(primary.replicator.reserve(&target.name, reservation.clone()).await, Ok(Ok(()))) {}
                         primary.commit_replica(target, id, deadline).await.unwrap();

@@ -1,5 +1,6 @@
 //! Three regions in one process: each with its own barrier, keys and clock, joined by a network that can fail.
 
+mod authority;
 mod network;
 
 mod converge;
@@ -30,6 +31,7 @@ use claviger_types::{
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
+pub(super) use self::authority::{FakeAuthority, reservation};
 use self::network::Network;
 use crate::{NewPeer, ReplicaReservation, ReplicationConfig, Replicator, Transport, stored_keys};
 
@@ -171,6 +173,7 @@ pub(super) struct Site {
     pub(super) private_keys: RegionPrivateKeys,
     pub(super) clock: Arc<TestClock>,
     pub(super) replicator: Arc<Replicator<CheckedRegion>>,
+    pub(super) authority: Arc<FakeAuthority>,
     pub(super) leads: watch::Sender<bool>,
     stop: watch::Sender<bool>,
 }
@@ -202,11 +205,15 @@ impl Site {
         let replicator = Arc::new(replicator);
         let running = Arc::clone(&replicator);
         tokio::spawn(async move { running.run(stopped).await });
-        Self { name: name(region), region: memory, barrier, private_keys, clock, replicator, leads, stop }
+        Self { name: name(region), region: memory, barrier, private_keys, clock, replicator, authority: Arc::default(), leads, stop }
     }
 
     pub(super) fn endpoint(&self) -> String {
         format!("https://{}:1", self.name)
+    }
+
+    pub(super) fn router(&self) -> axum::Router {
+        self.replicator.router(Arc::clone(&self.authority) as Arc<_>)
     }
 
     pub(super) fn node(&self) -> Identity {
@@ -265,13 +272,8 @@ impl Site {
     }
 
     pub(super) async fn reserve_at(&self, target: &Site, key_id: KeyId, deadline: Timestamp) {
-        let reservation = ReplicaReservation {
-            key_id,
-            account: account(),
-            description: format!("replica in {}", target.name),
-            tags: BTreeMap::new(),
-            deadline,
-        };
+        let description = format!("replica in {}", target.name);
+        let reservation = ReplicaReservation { description, ..reservation(key_id, deadline) };
         self.replicator.reserve(&target.name, reservation).await.unwrap().unwrap();
     }
 
@@ -347,7 +349,7 @@ impl World {
         let mut sites = Vec::new();
         for region in names {
             let site = Site::found(region, config, network.link(name(region))).await;
-            network.attach(&site.endpoint(), site.name.clone(), site.replicator.router());
+            network.attach(&site.endpoint(), site.name.clone(), site.router());
             sites.push(site);
         }
         for site in &sites {

@@ -9,7 +9,7 @@ use claviger_types::{MaterialId, Principal, encoding};
 use http::StatusCode;
 
 use super::*;
-use crate::message::{self, Message, Parcel, RegionLife, ReserveRequest, path};
+use crate::message::{self, Message, Parcel, RegionLife, path};
 
 type Results = Vec<Result<(), DocumentRefusal>>;
 
@@ -238,8 +238,19 @@ fn other_messages_are_bound_to_their_senders_life_too() {
             assert_eq!(post(Identity::Node { region: name("un-known-1"), id: 1 }, path, huge.clone()).await, StatusCode::FORBIDDEN);
         }
         let tags = (0..51).map(|tag| (format!("tag-{tag}"), String::new())).collect();
-        let request = ReserveRequest { key_id: id, account: account(), description: String::new(), tags, deadline: a.deadline() };
-        let body = message::encode(&Message { from: life_b, to: life_a, body: request }).unwrap();
-        assert_eq!(post(b.node(), path::RESERVE, body).await, StatusCode::BAD_REQUEST);
+        let good = reservation(id, a.deadline());
+        let long = "x".repeat(2 * 1024 * 1024);
+        for request in [
+            ReplicaReservation { tags, ..good.clone() },
+            ReplicaReservation { description: long.clone(), ..good.clone() },
+            ReplicaReservation { policy: Some(long.clone()), ..good.clone() },
+            ReplicaReservation { principal: Principal::User { account: account(), name: long }, ..good.clone() },
+            ReplicaReservation { principal: Principal::Root { account: "444455556666".parse().unwrap() }, ..good.clone() },
+            ReplicaReservation { key_id: KeyId::single_region([1; 16]), ..good },
+        ] {
+            let body = message::encode(&Message { from: life_b.clone(), to: life_a.clone(), body: request }).unwrap();
+            assert_eq!(post(b.node(), path::RESERVE, body).await, StatusCode::BAD_REQUEST);
+        }
+        assert!(a.authority.asked.lock().is_empty());
     });
 }

@@ -3,6 +3,7 @@
 use claviger_state::Refusal;
 
 use super::*;
+use crate::ReservationRefusal;
 use crate::message::path;
 
 fn is_reserved(site: &Site, id: &KeyId) -> bool {
@@ -88,9 +89,9 @@ fn a_refusal_of_the_target_reaches_the_primary() {
         let world = World::of(&[A, B], config()).await;
         let (a, b) = (world.site(A), world.site(B));
         let key_id = b.create().await;
-        let reservation =
-            ReplicaReservation { key_id, account: account(), description: String::new(), tags: BTreeMap::new(), deadline: a.deadline() };
-        assert_eq!(a.replicator.reserve(&b.name, reservation.clone()).await.unwrap(), Err(Refusal::AlreadyExists));
+        let reservation = reservation(key_id, a.deadline());
+        let refused = a.replicator.reserve(&b.name, reservation.clone()).await.unwrap();
+        assert_eq!(refused, Err(ReservationRefusal::Refused(Refusal::AlreadyExists)));
         let unknown = a.replicator.reserve(&name("no-where-1"), reservation).await;
         assert!(matches!(unknown, Err(crate::ReplicationError::UnknownPeer(_))));
     });

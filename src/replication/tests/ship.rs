@@ -130,7 +130,7 @@ fn the_next_endpoint_serves_when_one_is_down() {
         let world = World::of(&[A, B], config()).await;
         let (a, b) = (world.site(A), world.site(B));
         let second = "https://second.b:1".to_owned();
-        world.network.attach(&second, b.name.clone(), b.replicator.router());
+        world.network.attach(&second, b.name.clone(), b.router());
         let fingerprint = b.replicator.own_identity().await.unwrap().fingerprint().unwrap();
         let endpoints = vec![b.endpoint(), second];
         let new = NewPeer { region: b.name.clone(), endpoints, accounts: AccountScope::All, fingerprint };
@@ -165,7 +165,7 @@ fn a_peer_is_admitted_with_its_own_fingerprint_only() {
         let network = Network::default();
         let (a, b) = (Site::found(A, config(), network.link(name(A))).await, Site::found(B, config(), network.link(name(B))).await);
         for site in [&a, &b] {
-            network.attach(&site.endpoint(), site.name.clone(), site.replicator.router());
+            network.attach(&site.endpoint(), site.name.clone(), site.router());
         }
         let own = a.replicator.own_identity().await.unwrap().fingerprint().unwrap();
         let mut new = NewPeer { region: b.name.clone(), endpoints: vec![b.endpoint()], accounts: AccountScope::All, fingerprint: own };

@@ -45,7 +45,7 @@ fn a_key_crosses_real_sockets() {
             let tls = Arc::new(ServerTls::load(&files, &ca_path, &domain, Admission::Peer).unwrap());
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let endpoint = format!("https://localhost:{}", listener.local_addr().unwrap().port());
-            tokio::spawn(serve(listener, tls, AcceptLimits::default(), site.replicator.router(), stopped.clone()));
+            tokio::spawn(serve(listener, tls, AcceptLimits::default(), site.router(), stopped.clone()));
             sites.push((site, endpoint));
         }
         let [(a, at_a), (b, at_b)] = sites.try_into().map_err(|_| ()).unwrap();

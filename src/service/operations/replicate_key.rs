@@ -65,7 +65,8 @@ impl<R: consensus::Region> Service<R> {
                 source_ip: context.source_ip,
                 deadline,
             };
-            self.reservations.reserve(region, reservation).await.map_err(|error| not_reserved(error, &arn, region))?;
+            let reserved = self.reservations.reserve(region, reservation).await;
+            reserved.map_err(|error| not_reserved(error, &context.principal, &arn, region))?;
             let (once, key) = (Once { authorised, ..once.clone() }, key.expected());
             let command = state::ReplicateKey { once, key, region: region.clone(), deadline };
             match self.propose(OPERATION, CommandBody::ReplicateKey(command)).await? {

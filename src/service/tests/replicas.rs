@@ -96,6 +96,7 @@ fn replica(deployment: &Deployment) -> Primary {
         tags: BTreeMap::new(),
         policy: None,
         deadline,
+        authorised: claviger_state::Authorised::default(),
     })));
     primary.document = primary.document.add_member(&peer_author(), &here(), deadline, Timestamp::from_millis(2)).unwrap();
     primary.ship(deployment);

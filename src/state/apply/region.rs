@@ -43,6 +43,10 @@ impl Step<'_> {
             if known.incarnation != add.incarnation {
                 return refuse("it has been restored since it was added; admitting a restored region is not implemented yet");
             }
+            // A new key would have to be signed by the old one (DESIGN.md section 6), and regions do not change theirs yet.
+            if known.keys != add.keys {
+                return refuse("it is known by other public keys");
+            }
         } else if read::peers(&self.tables)?.len() + 1 >= REGIONS_MAX {
             return Ok(Err(Refusal::TooManyRegions));
         }

@@ -4,7 +4,7 @@ use claviger_types::KeyId;
 use claviger_types::limits::{KEYS_PER_ACCOUNT_MAX, RESERVATIONS_PER_PEER_MAX};
 
 use super::names::key_policy;
-use super::{Step, granted};
+use super::{Step, granted, once};
 use crate::read::{self, counter};
 use crate::{Outcome, Refusal, ReservationRecord, Reserve, Response, StateError, Table};
 
@@ -16,6 +16,10 @@ impl Step<'_> {
         let peer = granted!(self.admitted(&reserve.primary)?);
         if !peer.accounts.contains(reserve.account) {
             return Ok(Err(Refusal::AccountNotAllowed));
+        }
+        // Before anything is told of the key: whoever asks may have lost the right to.
+        if once::is_stale(&self.tables, &reserve.authorised)? {
+            return Ok(Err(Refusal::StaleAuthorisation));
         }
         if read::key(&self.tables, &reserve.key_id)?.is_some() {
             return Ok(Err(Refusal::AlreadyExists));

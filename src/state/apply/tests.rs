@@ -445,6 +445,7 @@ fn a_reservation_is_replaced_by_the_same_request_alone() {
             tags: BTreeMap::new(),
             policy: None,
             deadline: Timestamp::from_millis(deadline),
+            authorised: Authorised::default(),
         })));
         read::reservation(&machine.tables, &key(1)).unwrap().unwrap()
     };

@@ -4,10 +4,10 @@ use claviger_types::limits::DENIAL_TEXT_BYTES_MAX;
 use claviger_types::{NamedPrincipal, Principal};
 
 use super::identities::{alice, change, delete, expecting, policy, put, refused, user_in, with_identities};
-use super::{Machine, create, disable, founded};
+use super::{Machine, add_peer, create, disable, founded};
 use crate::random_commands::access::principal;
 use crate::random_commands::account;
-use crate::{Authorised, CommandBody, IdentityChange, IdentityKind, Refusal, Response, SetPrincipalDenied, Table, read};
+use crate::{AccountScope, Authorised, CommandBody, IdentityChange, IdentityKind, Refusal, Response, SetPrincipalDenied, Table, read};
 
 fn deny(principal: NamedPrincipal, denied: bool) -> CommandBody {
     let (reason, by) = ("lost".to_owned(), "ops".to_owned());
@@ -111,4 +111,20 @@ fn a_change_of_the_callers_identity_makes_its_writes_stale() {
             assert_eq!(machine.body(write).outcome, Ok(Response::Done));
         }
     }
+}
+
+#[test]
+fn a_reservation_rests_on_the_identities_that_were_read() {
+    let mut machine = with_identities();
+    machine.body(add_peer(1, 1, AccountScope::All)).outcome.unwrap();
+    let revision = read::account(&machine.tables, account(1)).unwrap().unwrap().revision;
+    let reserve = |revision| {
+        let CommandBody::Reserve(mut reserve) = super::grants::reserve(None) else { panic!("not a reservation") };
+        reserve.authorised = Authorised { account_revision: Some((account(1), revision)), grant: None };
+        CommandBody::Reserve(reserve)
+    };
+    change(&mut machine, vec![put("read", policy("{}"))]).unwrap();
+    assert_eq!(machine.body(reserve(revision)).outcome, Err(Refusal::StaleAuthorisation));
+    let revision = read::account(&machine.tables, account(1)).unwrap().unwrap().revision;
+    machine.body(reserve(revision)).outcome.unwrap();
 }

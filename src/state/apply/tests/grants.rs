@@ -1,7 +1,6 @@
 //! Key policies and grants: what is refused, what is told, and what a grant makes stale.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
 
 use claviger_protocol::{NewDocument, SharedDoc};
 use claviger_types::encoding::decode;
@@ -153,7 +152,7 @@ fn a_key_has_its_policy_from_the_start_and_its_replica_its_own() {
 }
 
 /// Region 1 asks for a place for a replica of its key 1.
-fn reserve(policy: Option<&str>) -> CommandBody {
+pub(super) fn reserve(policy: Option<&str>) -> CommandBody {
     CommandBody::Reserve(Box::new(Reserve {
         primary: author(1),
         key_id: key(1),
@@ -162,6 +161,7 @@ fn reserve(policy: Option<&str>) -> CommandBody {
         tags: BTreeMap::new(),
         policy: policy.map(str::to_owned),
         deadline: Timestamp::from_millis(9),
+        authorised: Authorised::default(),
     }))
 }
 
@@ -343,14 +343,14 @@ fn a_grant_on_a_key_that_is_being_created_is_refused() {
     assert_eq!(made(&mut machine, create), Err(Refusal::InvalidState(KeyState::Creating)));
 }
 
-/// What an index names and is not there is damage, not absence.
+/// A reader looks at tables that move on: what it finds named may be gone before it looks there.
 #[test]
-fn an_index_without_its_grant_is_an_error_that_names_it() {
+fn a_grant_that_goes_while_it_is_read_is_passed_over() {
     let mut machine = with_key();
     let grant = granting(&machine, 1);
     made(&mut machine, grant).unwrap();
     let mut overlay = Overlay::new(&machine.tables);
     overlay.delete(Table::Grants, &grant_row(&key(0), &grant_id(1)));
-    let error = read::visit_grants_for(&overlay, &key(0), &principal(2), None, |_, _| ControlFlow::Continue(())).unwrap_err();
-    assert!(error.to_string().contains("grants-by-grantee"), "{error}");
+    let visit = |_, _| panic!("it is not there");
+    read::visit_grants_for(&overlay, &key(0), &principal(2), None, visit).unwrap();
 }

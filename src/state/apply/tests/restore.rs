@@ -165,6 +165,7 @@ fn what_was_said_to_peers_in_the_old_life_is_not_carried_over() {
             tags: std::collections::BTreeMap::new(),
             policy: None,
             deadline: Timestamp::from_millis(5),
+            authorised: crate::Authorised::default(),
         })))
         .outcome
         .unwrap();
