@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import pathlib
 import ssl
 import subprocess
 import urllib.parse
