@@ -30,7 +30,7 @@ use crate::network::Network;
 use crate::peers::Peers;
 use crate::propose::Proposer;
 use crate::raft_types::{Member, Raft};
-use crate::read_rounds::{ReadRounds, VotersToAsk};
+use crate::read_rounds::ReadRounds;
 use crate::tend::Group;
 use crate::touch::{follow_endpoints, stay_in_touch};
 use crate::{ConsensusError, DuePermit, NoDueWork, Observer, ProposeError, Region, Unavailable, server};
@@ -49,7 +49,6 @@ pub(crate) struct Inner {
     pub(crate) state: Arc<StateStore>,
     pub(crate) leadership: watch::Receiver<Leadership>,
     pub(crate) proposer: Proposer,
-    pub(crate) rounds: Arc<ReadRounds>,
     pub(crate) gate: Gate,
     pub(crate) clocks: Arc<Clocks>,
     /// One snapshot is taken at a time.
@@ -110,13 +109,11 @@ impl Consensus {
         let applied = AppliedIndex::new(applied_id.map(|id| id.index()));
         let peers = Arc::new(Peers::new(client, config.region.clone(), identity.cluster_id));
         let durable = Arc::clone(&state);
-        let log = Log::new(storage.log(), durable).map_err(|e| ConsensusError::Raft(e.to_string()))?;
-        let promised = log.promised();
         let raft = Raft::new(
             config.node_id,
             Arc::new(config.raft()?),
             Network::new(config.node_id, Arc::clone(&peers), config.timings.append),
-            log,
+            Log::new(storage.log(), durable),
             StateMachine::new(Arc::clone(&state), observer, applied.clone()),
         )
         .await
@@ -141,18 +138,15 @@ impl Consensus {
         let clocks = Arc::new(Clocks::new(config.node_id, clock, Arc::clone(&state))?);
         tasks.spawn(clocks::tend(Arc::clone(&clocks), raft.clone(), Arc::clone(&peers), leadership.clone(), recovered.clone()));
 
-        let rounds = Arc::new(ReadRounds {
-            me: config.node_id,
+        let rounds = ReadRounds {
             raft: raft.clone(),
             peers: Arc::clone(&peers),
             leadership: leadership.clone(),
             recovered: recovered.clone(),
             applied: applied.clone(),
-            promised,
-            voters: VotersToAsk::default(),
             within: config.timings.election_max,
-        });
-        let gate = Gate::open(Arc::clone(&rounds), gate_times(&config));
+        };
+        let gate = Gate::open(Arc::new(rounds), gate_times(&config));
         let proposer = Proposer::new(raft.clone(), Arc::clone(&peers), Arc::clone(&clocks), leadership.clone(), &config);
         let inner = Inner {
             config,
@@ -161,7 +155,6 @@ impl Consensus {
             state,
             leadership,
             proposer,
-            rounds,
             gate,
             clocks,
             receiving: Semaphore::new(1),

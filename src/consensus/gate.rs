@@ -2,7 +2,7 @@
 //!
 //! A read may be answered from this node's tables once it is known that they hold everything that was acknowledged
 //! before the read came. A *round* finds that out for all reads that came **before it was sent**: it asks the leader for
-//! its commit index, which is good once a quorum is known to follow it still. A read therefore joins the next round and never one that is
+//! its commit index, which the leader confirms with a quorum. A read therefore joins the next round and never one that is
 //! already under way, since what was acknowledged in between would not be in its answer. Rounds run back to back while
 //! reads wait; an idle gate asks now and then, so that a node that is cut off knows it before a read comes.
 //!

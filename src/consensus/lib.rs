@@ -26,7 +26,6 @@ mod memory;
 mod network;
 mod operate;
 mod peers;
-mod promised;
 mod propose;
 mod raft_types;
 mod read_rounds;
@@ -41,8 +40,6 @@ mod tend;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
-mod testing_cut;
-#[cfg(test)]
 mod tests_admission;
 #[cfg(test)]
 mod tests_clocks;
@@ -52,8 +49,6 @@ mod tests_cluster;
 mod tests_conformance;
 #[cfg(test)]
 mod tests_members;
-#[cfg(test)]
-mod tests_read_rounds;
 #[cfg(test)]
 mod tests_restore;
 mod touch;

@@ -20,7 +20,6 @@ use tokio::sync::oneshot;
 
 use crate::config::APPEND_BYTES_MAX;
 use crate::fault::fault;
-use crate::promised::Promised;
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 
 /// Schema version of an entry, a vote, and a log id of the log.
@@ -37,25 +36,11 @@ pub(crate) trait DurableState: Send + Sync + 'static {
 pub(crate) struct Log {
     store: Arc<LogStore>,
     state: Arc<dyn DurableState>,
-    promised: Promised,
 }
 
 impl Log {
-    /// # Errors
-    /// When the vote that the node has cast cannot be read.
-    pub(crate) fn new(store: Arc<LogStore>, state: Arc<dyn DurableState>) -> io::Result<Self> {
-        let log = Self { store, state, promised: Promised::default() };
-        log.vote()?.iter().for_each(|vote| log.promised.raise(vote));
-        Ok(log)
-    }
-
-    /// What this node has promised, at any time.
-    pub(crate) fn promised(&self) -> Promised {
-        self.promised.clone()
-    }
-
-    fn vote(&self) -> io::Result<Option<Vote>> {
-        self.store.vote().map_err(|e| fault("read the vote", &e))?.map(|bytes| decode(&bytes)).transpose()
+    pub(crate) fn new(store: Arc<LogStore>, state: Arc<dyn DurableState>) -> Self {
+        Self { store, state }
     }
 
     fn read(&self, range: Range<u64>, bytes_max: usize) -> io::Result<Vec<Entry>> {
@@ -109,7 +94,7 @@ impl RaftLogReader<TypeConfig> for Log {
     }
 
     async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
-        self.vote()
+        self.store.vote().map_err(|e| fault("read the vote", &e))?.map(|bytes| decode(&bytes)).transpose()
     }
 
     async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> io::Result<Vec<Entry>> {
@@ -182,8 +167,6 @@ impl RaftLogStorage<TypeConfig> for Log {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
-        // Before anybody can hear of it: see `promised`.
-        self.promised.raise(vote);
         let vote = encode(vote)?;
         self.durably("save the vote", |store, done| store.save_vote(vote, done)).await
     }

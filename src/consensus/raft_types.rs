@@ -58,7 +58,7 @@ openraft::declare_raft_types!(
 );
 
 pub(crate) type Raft = openraft::Raft<TypeConfig, StateMachine>;
-pub(crate) type LeaderId = openraft::impls::leader_id_adv::LeaderId<u64, NodeId>;
+type LeaderId = openraft::impls::leader_id_adv::LeaderId<u64, NodeId>;
 pub(crate) type LogId = openraft::LogId<LeaderId>;
 pub(crate) type Entry = openraft::Entry<LeaderId, openraft::EntryPayload<Proposed, NodeId, Member>>;
 pub(crate) type Vote = openraft::Vote<LeaderId>;

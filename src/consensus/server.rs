@@ -20,11 +20,8 @@ use tracing::{debug, warn};
 use crate::callers::{FromMember, FromRaft, FromRegion, Request};
 use crate::consensus::Inner;
 use crate::operate::{self, OperateAnswer, OperateRequest};
-use crate::promised::Word;
 use crate::raft_types::{TypeConfig, Vote};
-use crate::wire::{
-    self, ClockAnswer, ClockRequest, ClocksRequest, JoinRequest, PromisedRequest, ProposeRequest, ReadIndexRequest, ReportRequest, path,
-};
+use crate::wire::{self, ClockAnswer, ClockRequest, ClocksRequest, JoinRequest, ProposeRequest, ReadIndexRequest, ReportRequest, path};
 use crate::{membership, snapshot, survey};
 
 /// Of the messages that hold neither entries nor commands; the largest, a request to join, has an endpoint of 256 bytes.
@@ -80,7 +77,6 @@ pub(crate) fn router(inner: Arc<Inner>) -> Router {
         .route(path::PRE_VOTE, post(pre_vote))
         .route(path::TRANSFER_LEADER, post(transfer_leader))
         .route(path::CLOCK, post(clock))
-        .route(path::PROMISED, post(promised))
         .route(path::READ_INDEX, post(read_index))
         .route(path::CLOCKS, post(clocks))
         .route(path::JOIN, post(join))
@@ -133,12 +129,6 @@ async fn clock(State(inner): State<Arc<Inner>>, request: Request<FromRaft>) -> A
     answer(&ClockAnswer { clock: inner.clocks.wall() })
 }
 
-/// Whoever asks learns nothing that its own messages would not be answered with.
-async fn promised(State(inner): State<Arc<Inner>>, request: Request<FromRaft>) -> Answer {
-    let PromisedRequest = inner.open(&request.body)?;
-    answer(&inner.rounds.promised())
-}
-
 async fn clocks(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {
     let ClocksRequest = inner.open(&request.body)?;
     answer(&inner.clocks.status().ok_or(Refused::Unavailable)?)
@@ -151,12 +141,9 @@ async fn propose(State(inner): State<Arc<Inner>>, request: Request<FromMember>) 
 
 /// Only a node that believes to lead answers: two followers must not ask each other in a circle.
 async fn read_index(State(inner): State<Arc<Inner>>, request: Request<FromMember>) -> Answer {
-    let ReadIndexRequest { promise } = inner.open(&request.body)?;
+    let ReadIndexRequest = inner.open(&request.body)?;
     if !inner.leadership.borrow().is_leader {
         return Err(Refused::Unavailable);
-    }
-    if let Some(index) = inner.rounds.index_at_once(vec![Word { of: request.from, promise }]).await {
-        return answer(&index);
     }
     answer(&inner.gate.index().await.map_err(|_| Refused::Unavailable)?)
 }

@@ -29,7 +29,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
-use crate::testing_cut::Cut;
 use crate::{Consensus, ConsensusConfig, JoinError, Limits, Observer, ObserverError, Region, Timings, join_request};
 
 pub(crate) const REGION: &str = "eu-west-1";
@@ -138,7 +137,6 @@ pub(crate) struct Cluster {
     pub(crate) nodes: BTreeMap<NodeId, Node>,
     addresses: BTreeMap<NodeId, SocketAddr>,
     clocks: BTreeMap<NodeId, Arc<WrongClock>>,
-    pub(crate) cut: Cut,
     pub(crate) timings: Timings,
     pub(crate) limits: Limits,
     dir: tempfile::TempDir,
@@ -149,7 +147,7 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         let timings = Timings { hold: Duration::from_secs(6), ..Timings::default() };
         let pki = Pki::new(dir.path().join("pki"));
-        Self { pki, nodes: BTreeMap::new(), addresses: BTreeMap::new(), clocks: BTreeMap::new(), cut: Cut::default(), timings, limits, dir }
+        Self { pki, nodes: BTreeMap::new(), addresses: BTreeMap::new(), clocks: BTreeMap::new(), timings, limits, dir }
     }
 
     /// A founded region of one node.
@@ -292,8 +290,7 @@ impl Cluster {
         let (stop, stopped) = watch::channel(false);
         let limits = AcceptLimits { drain_timeout: Duration::from_millis(100), ..AcceptLimits::default() };
         let tls = Arc::new(self.pki.server(REGION, id));
-        let router = self.cut.before(id, consensus.router());
-        let server = tokio::spawn(serve(listener, tls, limits, router, stopped));
+        let server = tokio::spawn(serve(listener, tls, limits, consensus.router(), stopped));
         self.nodes.insert(id, Node { consensus, told, stop, server });
     }
 

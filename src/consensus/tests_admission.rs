@@ -10,13 +10,12 @@ use http::StatusCode;
 use openraft::EntryPayload;
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
-use crate::promised::Promise;
 use crate::raft_types::{Entry, LogId, TypeConfig, Vote};
 use crate::testing::{CLUSTER, Cluster, REGION, within};
 use crate::wire::{self, ClocksRequest, JoinRequest, ProposeRequest, ReadIndexRequest, path};
 use crate::{Limits, Region};
 
-const RAFT: [&str; 6] = [path::PROMISED, path::APPEND, path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER, path::CLOCK];
+const RAFT: [&str; 5] = [path::APPEND, path::VOTE, path::PRE_VOTE, path::TRANSFER_LEADER, path::CLOCK];
 const CLUSTER_PATHS: [&str; 3] = [path::PROPOSE, path::READ_INDEX, path::CLOCKS];
 
 fn vote_of(node: u64) -> Bytes {
@@ -48,7 +47,7 @@ async fn only_nodes_of_this_region_and_cluster_are_heard_and_malformed_messages_
         }
     }
     // A node of the region that is no member may not propose nor read.
-    let read_index = wire::seal(CLUSTER, &ReadIndexRequest { promise: Promise::default() }).unwrap();
+    let read_index = wire::seal(CLUSTER, &ReadIndexRequest).unwrap();
     let clocks = wire::seal(CLUSTER, &ClocksRequest).unwrap();
     for (path, body) in [(path::PROPOSE, propose), (path::READ_INDEX, read_index), (path::CLOCKS, clocks)] {
         assert_eq!(cluster.post(&newcomer, 1, path, body).await, StatusCode::FORBIDDEN, "{path}");

@@ -80,7 +80,7 @@ impl StoreBuilder<TypeConfig, Log, Connected, tempfile::TempDir> for OnDisk {
         let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
         let mut machine = StateMachine::new(storage.state(), Arc::new(NoObserver), AppliedIndex::new(None));
         machine.holes_allowed = true;
-        let log = Log::new(storage.log(), Arc::new(AnythingGoes)).unwrap();
+        let log = Log::new(storage.log(), Arc::new(AnythingGoes));
         Ok((dir, log, Connected { machine, state: storage.state() }))
     }
 }
@@ -134,7 +134,7 @@ async fn the_log_is_purged_only_below_what_the_state_has_on_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
     let mut machine = StateMachine::new(storage.state(), Arc::new(NoObserver), AppliedIndex::new(None));
-    let mut log = Log::new(storage.log(), storage.state()).unwrap();
+    let mut log = Log::new(storage.log(), storage.state());
     let entries: Vec<Entry> = (0..10).map(|index| entry(index, tick())).collect();
     log.append(entries.clone(), IOFlushed::noop()).await.unwrap();
     apply(&mut machine, entries[..6].to_vec()).await.unwrap();

@@ -11,7 +11,6 @@ use claviger_types::{NodeId, NodeInstance};
 use http::StatusCode;
 use openraft::raft::{AppendEntriesRequest, VoteRequest};
 
-use crate::promised::Promise;
 use crate::raft_types::{TypeConfig, Vote};
 use crate::testing::{CLUSTER, Cluster, REGION, create, create_key, within};
 use crate::wire::{self, ProposeRequest, ReadIndexRequest, ReportRequest, path};
@@ -144,7 +143,7 @@ async fn a_removed_node_is_heard_no_more_knows_it_and_leaves_its_id_to_nobody() 
         (path::PRE_VOTE, vote),
         (path::APPEND, wire::seal(CLUSTER, &append).unwrap()),
         (path::PROPOSE, wire::seal(CLUSTER, &ProposeRequest { body: CommandBody::Tick, within_ms: 1000 }).unwrap()),
-        (path::READ_INDEX, wire::seal(CLUSTER, &ReadIndexRequest { promise: Promise::default() }).unwrap()),
+        (path::READ_INDEX, wire::seal(CLUSTER, &ReadIndexRequest).unwrap()),
         (path::REPORT, wire::seal(CLUSTER, &ReportRequest).unwrap()),
     ];
     let term = cluster.node(stays[0]).status().term;

@@ -42,7 +42,7 @@ pub(crate) async fn stay_in_touch(node: Weak<Inner>) {
 
 /// Any member that answers tells a node that was removed so, whatever it is asked; this is the smallest question.
 async fn ask_around(inner: &Inner) {
-    let Ok(question) = inner.peers.seal(&ReadIndexRequest { promise: inner.rounds.promised() }) else { return };
+    let Ok(question) = inner.peers.seal(&ReadIndexRequest) else { return };
     let asked = others(inner).map(async |to| {
         // The answer itself is of no use.
         let _ = inner.peers.post::<u64>(&to, lane::PROPOSE, path::READ_INDEX, question.clone(), ASK_WITHIN).await;

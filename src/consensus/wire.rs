@@ -10,8 +10,6 @@ use claviger_types::{ClusterId, NodeId, NodeInstance, Timestamp};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::promised::Promise;
-
 const SCHEMA: u8 = 1;
 
 /// Longest endpoint that a member may have.
@@ -24,7 +22,6 @@ pub(crate) mod path {
     pub(crate) const PRE_VOTE: &str = "/raft/pre_vote";
     pub(crate) const TRANSFER_LEADER: &str = "/raft/transfer_leader";
     pub(crate) const SNAPSHOT: &str = "/raft/snapshot";
-    pub(crate) const PROMISED: &str = "/raft/promised";
     pub(crate) const CLOCK: &str = "/raft/clock";
     pub(crate) const PROPOSE: &str = "/cluster/propose";
     pub(crate) const READ_INDEX: &str = "/cluster/read_index";
@@ -74,14 +71,7 @@ pub(crate) enum ProposeAnswer {
 
 /// Asks for a read index.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct ReadIndexRequest {
-    /// What the asker had promised after the reads came that it asks for.
-    pub(crate) promise: Promise,
-}
-
-/// A leader asks what a voter has promised.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct PromisedRequest;
+pub(crate) struct ReadIndexRequest;
 
 /// Asks a node how it is.
 #[derive(Serialize, Deserialize)]

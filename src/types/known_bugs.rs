@@ -32,8 +32,6 @@ known_bugs! {
     FlushBeforeFsync = "flush-before-fsync",
     /// A read joins a round of the read gate that was sent before it came.
     JoinRunningRound = "join-running-round",
-    /// A leader answers a read without the promises of a majority.
-    UnpromisedRead = "unpromised-read",
     /// A fill of the key cache ends after the key was voided, and is kept.
     LateCacheFill = "late-cache-fill",
     /// An invocation's answer is not remembered, so its retry is carried out again.
