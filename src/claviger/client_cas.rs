@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use claviger_tls::{Accounts, Binding, BindingError, ClientCa, Holder};
-use claviger_types::{NamedPrincipal, Partition, Principal};
+use claviger_types::{AccountId, NamedPrincipal, Partition, Principal};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -113,7 +113,8 @@ impl AccountsEntry {
         match self {
             Self::All => Ok(Accounts::All),
             Self::Only(accounts) => {
-                let parse = |text: &Spanned<String>| text.get_ref().parse().map_err(|error| (Some(text.span()), format!("{error}")));
+                let parse =
+                    |text: &Spanned<String>| text.get_ref().parse::<AccountId>().map_err(|error| (Some(text.span()), format!("{error}")));
                 accounts.iter().map(parse).collect::<Result<_, _>>().map(Accounts::Only)
             }
         }

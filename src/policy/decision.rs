@@ -1,8 +1,8 @@
 //! What was decided, and why in AWS's words.
 
-use claviger_types::GrantId;
+use std::fmt;
 
-use crate::Action;
+use claviger_types::GrantId;
 
 /// The answer to "may this caller do this".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Decision {
 
 impl Denial {
     /// What follows "is not authorized to perform: … on resource: …" in AWS's message: "because no …" or "with an explicit deny …".
-    pub fn because(&self, action: Action) -> String {
+    pub fn because(&self, action: impl fmt::Display) -> String {
         match self {
             Self::Explicit(document) => {
                 let article = if matches!(document, Document::IdentityPolicy) { "an" } else { "a" };

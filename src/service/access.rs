@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use claviger_consensus as consensus;
 use claviger_policy::{self as policy, Action, Decision, Denial, Document, Documents, Policy};
-use claviger_shapes::{ApiError, ErrorCode};
+use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_state::{Authorised, read};
 use claviger_types::{AccountId, AliasArn, AliasName, AliasRow, KeyArn, KeyId, KeyRef, Partition, Region};
 
@@ -228,6 +228,12 @@ impl<R: consensus::Region> Service<R> {
     pub(crate) fn denied(&self, context: &Context, resource: impl std::fmt::Display, action: Action, denial: Denial) -> ApiError {
         let caller = context.principal.arn(&self.config.partition);
         ApiError::access_denied(&caller, action.as_str(), resource, &denial.because(action))
+    }
+
+    /// The refusal of one whom operators have denied everything, whatever it asks.
+    pub(crate) fn denied_everything(&self, context: &Context, operation: Operation) -> ApiError {
+        let (caller, action) = (context.principal.arn(&self.config.partition), format!("kms:{operation}"));
+        ApiError::access_denied(&caller, &action, "*", &Denial::Revoked.because(&action))
     }
 
     /// An alias that nobody has: of another account in the same words as one that is closed to the caller.

@@ -50,13 +50,17 @@ impl<R: consensus::Region> Service<R> {
     ///
     /// Every operation begins behind the read gate, those that read nothing too: only there is it known that the caller's
     /// certificate has not been revoked, however far this node is behind; and only there, whether the region knows the principal.
+    /// One that operators have denied everything gets no further either, lest it learn what exists or what it was answered before.
     ///
     /// # Errors
     /// What the client sees.
     pub async fn call(&self, context: Context, request: Request) -> Result<Response, ApiError> {
         let context = &context;
-        self.gate(context, request.operation()).await?;
-        self.caller(&context.principal)?;
+        let operation = request.operation();
+        self.gate(context, operation).await?;
+        if self.caller(&context.principal)?.is_denied {
+            return Err(self.denied_everything(context, operation));
+        }
         Ok(match request {
             Request::CreateAlias(request) => {
                 self.create_alias(context, request).await?;

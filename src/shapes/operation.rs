@@ -135,4 +135,19 @@ mod tests {
             assert_eq!(Operation::from_name(unknown), None, "{unknown}");
         }
     }
+
+    /// tests/clients/test_access_matrix.py writes that file and compares with it.
+    #[test]
+    fn every_operation_has_its_decisions_in_the_golden_file() {
+        const PRINCIPALS_MIN: usize = 12;
+        let golden = include_str!("../../tests/golden/authorisation.txt");
+        let blocks: Vec<_> = golden.split("\n\n").skip(1).map(|block| block.lines().collect::<Vec<_>>()).collect();
+        let named: Vec<_> = blocks.iter().map(|block| block[0].trim_matches(['[', ']'])).collect();
+        assert_eq!(named, Operation::ALL.iter().map(|operation| operation.as_str()).collect::<Vec<_>>());
+        for block in blocks {
+            let width = block[1].split_whitespace().count();
+            assert!(width > 1 && block.len() >= 2 + PRINCIPALS_MIN, "{}", block[0]);
+            assert!(block.iter().skip(1).all(|row| row.split_whitespace().count() == width), "{} has holes", block[0]);
+        }
+    }
 }

@@ -21,6 +21,8 @@ use crate::binding::ClientCa;
 use crate::files::read_anchors;
 use crate::provider::provider;
 
+type Bytes = Box<[u8]>;
+
 /// One CA (or bundle) with its own trust store.
 #[derive(Debug)]
 pub(crate) struct Authority {
@@ -34,7 +36,7 @@ pub(crate) struct Authority {
 pub(crate) struct Authorities {
     all: Vec<Authority>,
     /// Public keys of the CAs, each with the place of its CA.
-    keys: HashMap<Box<[u8]>, usize>,
+    keys: HashMap<Bytes, usize>,
     hints: Vec<DistinguishedName>,
 }
 
@@ -110,7 +112,7 @@ impl Authority {
 }
 
 /// The subject, DER, and the bits of the public key of a certificate, whatever algorithm it is said to be for.
-fn name_and_key(der: &[u8]) -> Option<(Box<[u8]>, Box<[u8]>)> {
+fn name_and_key(der: &[u8]) -> Option<(Bytes, Bytes)> {
     let (_, certificate) = X509Certificate::from_der(der).ok()?;
     Some((certificate.subject().as_raw().into(), certificate.public_key().subject_public_key.data.as_ref().into()))
 }

@@ -126,7 +126,7 @@ impl Binding {
 
     fn mapped(&self, certificate: &X509Certificate<'_>) -> Result<Principal, IdentityError> {
         let names = certificate.subject_alternative_name().map_err(|_| IdentityError::Malformed)?;
-        let names = names.map_or(&[][..], |names| &names.value.general_names);
+        let names = names.map_or(&[][..], |names| names.value.general_names.as_slice());
         let dns = names.iter().filter_map(|name| match name {
             GeneralName::DNSName(name) => Some(Kind::Dns(name.to_ascii_lowercase())),
             _ => None,

@@ -51,6 +51,8 @@ mod tests_expiry;
 #[cfg(test)]
 mod tests_limits;
 #[cfg(test)]
+mod tests_mapping;
+#[cfg(test)]
 mod tests_peer_client;
 #[cfg(test)]
 mod tests_reload;

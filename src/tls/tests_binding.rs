@@ -1,4 +1,4 @@
-//! What each client CA may say: of its own accounts, through intermediates, by mappings, and after a change.
+//! What each client CA may say: of its own accounts, through intermediates, and after a change.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -21,41 +21,41 @@ use crate::{
     keep_loaded,
 };
 
-const OURS: &str = "111122223333";
-const THEIRS: &str = "444455556666";
+pub(crate) const OURS: &str = "111122223333";
+pub(crate) const THEIRS: &str = "444455556666";
 
 fn only(account: &str) -> Accounts {
     Accounts::Only([account.parse().unwrap()].into())
 }
 
-fn of(account: &str) -> Binding {
+pub(crate) fn of(account: &str) -> Binding {
     Binding::new(only(account), false, false).unwrap()
 }
 
-fn user(account: &str, name: &str) -> Principal {
+pub(crate) fn user(account: &str, name: &str) -> Principal {
     Principal::User { account: account.parse().unwrap(), name: name.to_owned() }
 }
 
-fn uri(path: &str) -> String {
+pub(crate) fn uri(path: &str) -> String {
     format!("uri:spiffe://{DOMAIN}/{path}")
 }
 
 /// Two CAs that a listener trusts, besides the one that signed its own certificate.
-struct Fixture {
-    pki: Pki,
-    first: Ca,
-    second: Ca,
+pub(crate) struct Fixture {
+    pub(crate) pki: Pki,
+    pub(crate) first: Ca,
+    pub(crate) second: Ca,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let fixture = Self { pki: Pki::new(), first: ca("first ca"), second: ca("second ca") };
         fs::write(fixture.pki.path("first.pem"), fixture.first.pem()).unwrap();
         fs::write(fixture.pki.path("second.pem"), fixture.second.pem()).unwrap();
         fixture
     }
 
-    fn ca(&self, file: &str, binding: Binding) -> ClientCa {
+    pub(crate) fn ca(&self, file: &str, binding: Binding) -> ClientCa {
         ClientCa { file: self.pki.path(file), binding }
     }
 
@@ -64,19 +64,19 @@ impl Fixture {
         vec![self.ca("first.pem", of(OURS)), self.ca("second.pem", of(THEIRS))]
     }
 
-    fn load(&self, cas: Vec<ClientCa>) -> Result<ServerTls, TlsError> {
+    pub(crate) fn load(&self, cas: Vec<ClientCa>) -> Result<ServerTls, TlsError> {
         let own = self.pki.issue("server", crate::testing::By::Api, &["dns:localhost", "ip:127.0.0.1"]);
         ServerTls::api(&own, cas, &Pki::domain())
     }
 
-    async fn start(&self, cas: Vec<ClientCa>) -> (Arc<ServerTls>, Server) {
+    pub(crate) async fn start(&self, cas: Vec<ClientCa>) -> (Arc<ServerTls>, Server) {
         let tls = Arc::new(self.load(cas).unwrap());
         let server = Server::start(Arc::clone(&tls), AcceptLimits::default()).await;
         (tls, server)
     }
 
     /// A certificate with these SANs and the subject `CN=test`.
-    fn issue(&self, by: &Ca, sans: &[&str]) -> IdentityFiles {
+    pub(crate) fn issue(&self, by: &Ca, sans: &[&str]) -> IdentityFiles {
         self.issue_below(by, sans, &[])
     }
 
@@ -102,13 +102,13 @@ fn below(above: &Ca, name: &str) -> Ca {
     CertifiedIssuer::signed_by(ca_params(name), KeyPair::generate().unwrap(), above).unwrap()
 }
 
-fn judge(tls: &ServerTls, files: &IdentityFiles) -> Result<Identity, NotAdmitted> {
+pub(crate) fn judge(tls: &ServerTls, files: &IdentityFiles) -> Result<Identity, NotAdmitted> {
     let pem = fs::read(&files.certificate).unwrap();
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&pem).collect::<Result<_, _>>().unwrap();
     tls.admit(Some(&chain)).map(|(identity, ..)| identity)
 }
 
-fn refused(tls: &ServerTls, files: &IdentityFiles) -> IdentityError {
+pub(crate) fn refused(tls: &ServerTls, files: &IdentityFiles) -> IdentityError {
     match judge(tls, files) {
         Err(NotAdmitted::Identity(reason)) => reason,
         other => panic!("{other:?}"),
@@ -116,8 +116,20 @@ fn refused(tls: &ServerTls, files: &IdentityFiles) -> IdentityError {
 }
 
 #[track_caller]
-fn assert_is(tls: &ServerTls, files: &IdentityFiles, principal: Principal) {
+pub(crate) fn assert_is(tls: &ServerTls, files: &IdentityFiles, principal: Principal) {
     assert_eq!(judge(tls, files).unwrap(), Identity::Principal(principal));
+}
+
+pub(crate) fn mapped(holders: &[(Holder, &str)]) -> Binding {
+    let mut binding = of(OURS);
+    for (holder, name) in holders {
+        binding.map(holder.clone(), user(OURS, name)).unwrap();
+    }
+    binding
+}
+
+pub(crate) fn dns(name: &str) -> Holder {
+    Holder::by_dns(name).unwrap()
 }
 
 #[tokio::test]
@@ -221,97 +233,6 @@ fn what_two_cas_vouch_for_goes_by_the_first() {
     let mut reversed = fixture.both();
     reversed.reverse();
     assert!(matches!(refused(&fixture.load(reversed).unwrap(), &alice), IdentityError::NotBound { .. }));
-}
-
-fn mapped(holders: &[(Holder, &str)]) -> Binding {
-    let mut binding = of(OURS);
-    for (holder, name) in holders {
-        binding.map(holder.clone(), user(OURS, name)).unwrap();
-    }
-    binding
-}
-
-fn subject() -> Holder {
-    Holder::by_subject("CN=test,O=Example").unwrap()
-}
-
-fn dns(name: &str) -> Holder {
-    Holder::by_dns(name).unwrap()
-}
-
-#[tokio::test]
-async fn a_mapping_says_who_certificates_without_a_uri_are() {
-    let fixture = Fixture::new();
-    let holders = [(dns("backup.example"), "backup"), (dns("other.example"), "other")];
-    let (tls, server) = fixture.start(vec![fixture.ca("first.pem", mapped(&holders)), fixture.ca("second.pem", of(OURS))]).await;
-    let backup = fixture.issue(&fixture.first, &["dns:Backup.example", "dns:x.example", "ip:10.0.0.1"]);
-    assert_is(&tls, &backup, user(OURS, "backup"));
-    let mut stream = fixture.pki.dial_api(&server, &backup).await.unwrap();
-    assert!(within(get_http1(&mut stream, "/")).await.unwrap().contains("backup"));
-    // Not of another CA, which has no mapping or another one.
-    assert_eq!(refused(&tls, &fixture.issue(&fixture.second, &["dns:backup.example"])), IdentityError::NoUri);
-    let other = fixture.load(vec![fixture.ca("first.pem", of(OURS)), fixture.ca("second.pem", mapped(&holders[1..]))]).unwrap();
-    assert_eq!(refused(&other, &fixture.issue(&fixture.second, &["dns:backup.example"])), IdentityError::NotMapped);
-    judge(&tls, &fixture.issue(&ca("first ca"), &["dns:backup.example"])).unwrap_err();
-
-    for sans in [&[][..], &["dns:x.example"], &["dns:*.example"], &["ip:10.0.0.1"], &["dns:backup.example.org"]] {
-        assert_eq!(refused(&tls, &fixture.issue(&fixture.first, sans)), IdentityError::NotMapped, "{sans:?}");
-    }
-    let two = fixture.issue(&fixture.first, &["dns:backup.example", "dns:other.example"]);
-    assert_eq!(refused(&tls, &two), IdentityError::SeveralMappings);
-    assert_eq!(alert(&fixture.pki, &server, "api-ca.pem", Some(&two)).await, AlertDescription::CertificateUnknown);
-    server.stop().await;
-}
-
-#[test]
-fn a_subject_is_compared_part_by_part() {
-    let fixture = Fixture::new();
-    let tls = fixture.load(vec![fixture.ca("first.pem", mapped(&[(subject(), "backup")]))]).unwrap();
-    assert_is(&tls, &fixture.issue(&fixture.first, &[]), user(OURS, "backup"));
-    for parts in [
-        vec![(DnType::CommonName, "test,O=Example")],
-        vec![(DnType::CommonName, "test, O=Example")],
-        vec![(DnType::CommonName, "test"), (DnType::OrganizationName, "Example")],
-        vec![(DnType::OrganizationName, "Example"), (DnType::CommonName, "Test")],
-        vec![(DnType::CountryName, "DE"), (DnType::OrganizationName, "Example"), (DnType::CommonName, "test")],
-        vec![(DnType::CommonName, "test")],
-        vec![],
-    ] {
-        let mut params = params(&[]);
-        params.distinguished_name = rcgen::DistinguishedName::new();
-        parts.iter().for_each(|(kind, value)| params.distinguished_name.push(kind.clone(), *value));
-        let files = fixture.pki.issue_below("other", &fixture.first, &params, &[]);
-        assert_eq!(refused(&tls, &files), IdentityError::NotMapped, "{parts:?}");
-    }
-}
-
-#[test]
-fn a_uri_is_never_mapped() {
-    let fixture = Fixture::new();
-    let holders = [(subject(), "backup"), (dns("unused.example"), "unused")];
-    let tls = fixture.load(vec![fixture.ca("first.pem", mapped(&holders))]).unwrap();
-    let issue = |sans: &[&str]| fixture.issue(&fixture.first, sans);
-    assert_is(&tls, &issue(&[&uri("111122223333/user/alice"), "dns:unused.example"]), user(OURS, "alice"));
-    for bad in [&uri("nobody"), "uri:spiffe://other.example/111122223333/user/alice", "uri:https://x.example/"] {
-        assert!(matches!(refused(&tls, &issue(&[bad])), IdentityError::Spiffe(_)), "{bad}");
-    }
-    let (alice, bob) = (uri("111122223333/user/alice"), uri("111122223333/user/bob"));
-    for twice in [[alice.as_str(), &bob], [&alice, &alice], [&alice, "uri:https://x.example/"]] {
-        assert_eq!(refused(&tls, &issue(&twice)), IdentityError::SeveralUris);
-    }
-    assert!(matches!(refused(&tls, &issue(&[&uri("444455556666/user/carol")])), IdentityError::NotBound { .. }));
-}
-
-#[test]
-fn bindings_that_contradict_themselves_are_refused() {
-    let mut binding = mapped(&[(subject(), "backup")]);
-    assert_eq!(binding.map(subject(), user(OURS, "other")), Err(BindingError::MappedTwice));
-    let theirs = user(THEIRS, "carol");
-    assert_eq!(binding.map(dns("carol.example"), theirs.clone()), Err(BindingError::Account(theirs.account())));
-    for bad in ["", "Backup.example", "*.example", "a..b", ".", "a b", "backup.example."] {
-        assert_eq!(Holder::by_dns(bad), Err(BindingError::Dns), "{bad}");
-    }
-    assert!(matches!(Holder::by_subject("backup"), Err(BindingError::Subject(_))));
 }
 
 #[test]

@@ -13,11 +13,11 @@ use time::OffsetDateTime;
 use tokio::io::AsyncWriteExt;
 
 use crate::reload::Reloadable;
-use crate::server::NotAdmitted;
 use crate::testing::{
     By, GOAWAY, HEADERS, Pki, REQUEST, STATUS_200, Server, closed, frame, get_http1, read_answer, read_frame, within, write_private,
 };
 use crate::tests_admission::alert;
+use crate::verify::NotAdmitted;
 use crate::{AcceptLimits, ClientError, ClientTls, Crl, CrlError, Expect, IdentityFiles, PeerClient, RevokedCertificates, ServerTls};
 
 const PATIENCE: Duration = Duration::from_secs(20);

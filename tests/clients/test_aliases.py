@@ -141,7 +141,7 @@ def test_errors_of_the_model(deployment):
 
 
 def test_another_account_has_aliases_of_its_own(deployment):
-    own, other = deployment.kms(REGION), deployment.kms(REGION, identity="carol")
+    own, other = deployment.kms(REGION), deployment.kms(REGION, identity="other-root")
     name = next(names)
     key, hers = own.create_key()["KeyMetadata"], other.create_key()["KeyMetadata"]
     own.create_alias(AliasName=name, TargetKeyId=key["KeyId"])
@@ -188,7 +188,7 @@ def test_pages_and_their_markers(deployment):
     assert len(rest | {alias["AliasName"] for alias in of_key["Aliases"]}) == 20
     marker = of_key["NextMarker"]
     tampered = marker[:-1] + ("A" if marker[-1] != "A" else "B")
-    other = deployment.kms("ap-south-1", identity="carol")
+    other = deployment.kms("ap-south-1", identity="other-root")
     for call in [
         lambda: kms.list_aliases(KeyId=keys[0], Marker=tampered),
         lambda: kms.list_aliases(KeyId=keys[0], Marker="A" + marker),

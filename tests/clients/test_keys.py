@@ -135,22 +135,31 @@ def test_another_account_sees_nothing(deployment):
     refused(lambda: other.encrypt(KeyId=key["Arn"], Plaintext=b"x"), "AccessDeniedException")
     refused(lambda: other.decrypt(CiphertextBlob=blob), "AccessDeniedException")
     refused(lambda: other.describe_key(KeyId=key["Arn"]), "AccessDeniedException")
-    assert key["KeyId"] not in [listed["KeyId"] for listed in other.list_keys()["Keys"]]
+    # Its root may do there whatever an account's own policies can allow, and carol has none.
+    refused(other.list_keys, "AccessDeniedException")
+    root = deployment.kms("eu-west-1", identity="other-root")
+    assert key["KeyId"] not in [listed["KeyId"] for listed in root.list_keys()["Keys"]]
 
 
 def test_what_is_not_there_says_so(deployment):
     kms = deployment.kms("eu-west-1")
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]
-    refused(lambda: kms.create_grant(KeyId=key_id, GranteePrincipal="x", Operations=["Encrypt"]), "UnknownOperationException")
+    refused(lambda: kms.schedule_key_deletion(KeyId=key_id), "UnknownOperationException")
     unsupported = {
-        "Policy": lambda: kms.create_key(Policy="{}"),
         "KeySpec": lambda: kms.create_key(KeySpec="RSA_2048"),
         "Origin": lambda: kms.create_key(Origin="EXTERNAL"),
         "DryRun": lambda: kms.encrypt(KeyId=key_id, Plaintext=b"x", DryRun=True),
-        "GrantTokens": lambda: kms.encrypt(KeyId=key_id, Plaintext=b"x", GrantTokens=["t"]),
     }
     for member, call in unsupported.items():
         assert member in refused(call, "UnsupportedOperationException")
+
+
+def test_policies_and_grants_are_checked_before_anything_rests_on_them(deployment):
+    kms = deployment.kms("eu-west-1")
+    key_id = kms.create_key()["KeyMetadata"]["KeyId"]
+    refused(lambda: kms.create_key(Policy="{}"), "MalformedPolicyDocumentException")
+    refused(lambda: kms.create_grant(KeyId=key_id, GranteePrincipal="x", Operations=["Encrypt"]), "InvalidArnException")
+    refused(lambda: kms.encrypt(KeyId=key_id, Plaintext=b"x", GrantTokens=["t"]), "InvalidGrantTokenException")
 
 
 def test_errors_are_those_of_aws(deployment):

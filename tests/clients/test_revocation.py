@@ -25,11 +25,23 @@ from test_edge import address_of, answer_of, connect, labelled, request
 REGION = "eu-west-1"
 ENCRYPT = "Encrypt"
 
+# Whose certificates are revoked here are sessions of one role, which may do everything.
+IDENTITIES = """
+[[account]]
+id = "111122223333"
+policy = [{ name = "everything", document = '{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}' }]
+user = [{ name = "admin", attach = ["everything"] }]
+role = [{ name = "client", attach = ["everything"] }]
+"""
+
 
 @pytest.fixture(scope="module")
 def region(tmp_path_factory):
     """A region of three nodes of its own: what is revoked here stays revoked."""
     running = Deployment(tmp_path_factory.mktemp("revocation"), regions=REGION)
+    identities = running.directory / "revocation.toml"
+    identities.write_text(IDENTITIES)
+    claviger("iam", "apply", "-f", identities, "--demo", running.directory / "demo" / "demo.json")
     yield running
     running.stop()
 
@@ -97,7 +109,7 @@ def pki_of(region):
 def issue(region, kind, name, pki=None):
     """A new certificate: its path and its key's."""
     out = region.directory / f"{kind}-{name}"
-    who = ["--identity", f"111122223333/user/{name}"] if kind == "client" else ["--name", name]
+    who = ["--identity", f"111122223333/role/client/{name}"] if kind == "client" else ["--name", name]
     claviger("pki", kind, "--dir", pki or pki_of(region), "--out", out, *who)
     return f"{out}.pem", f"{out}.key"
 
@@ -480,8 +492,9 @@ def rotate(region, tmp_path):
         assert all(is_served(each.ask(ENCRYPT, body)) for each in stays)
 
     # The clients' turn.
-    cert, key = issue(region, "client", "admin", pki=new_pki)
-    region.identities["admin"].update(cert=cert, key=key)
+    renewed = tmp_path / "admin-of-new-ca"
+    claviger("pki", "client", "--dir", new_pki, "--out", renewed, "--identity", "111122223333/user/admin")
+    region.identities["admin"].update(cert=f"{renewed}.pem", key=f"{renewed}.key")
     with Traffic([region.kms(REGION, node, attempts=1) for node in range(3)], key_id) as traffic:
 
         def only_the_new_one():

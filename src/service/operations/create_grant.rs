@@ -4,7 +4,7 @@
 use claviger_consensus as consensus;
 use claviger_crypto::random;
 use claviger_policy::Action;
-use claviger_shapes::{ApiError, CreateGrantRequest, CreateGrantResponse, Operation, PrincipalRef};
+use claviger_shapes::{ApiError, CreateGrantRequest, CreateGrantResponse, Operation};
 use claviger_state::{self as state, CommandBody, Once, Response};
 use claviger_types::{GrantId, GrantOperation, GrantOperations, KeySpec, NamedPrincipal};
 
@@ -16,8 +16,8 @@ impl<R: consensus::Region> Service<R> {
     pub(crate) async fn create_grant(&self, context: &Context, request: CreateGrantRequest) -> Result<CreateGrantResponse, ApiError> {
         self.check_grant_tokens(&request.grant_tokens)?;
         let partition = &self.config.partition;
-        let grantee = self.existing(request.grantee_principal)?;
-        let retiring = request.retiring_principal.map(|named| self.existing(named)).transpose()?;
+        let grantee = request.grantee_principal.within(partition)?;
+        let retiring = request.retiring_principal.map(|named| named.within(partition)).transpose()?;
         let (grantee_arn, retiring_arn) = (grantee.arn(partition), retiring.as_ref().map(|named| named.arn(partition)));
         let (operations, constraint) = (&request.operations, request.constraint.as_ref());
         let new = NewGrant { grantee: &grantee_arn, retiring: retiring_arn.as_deref(), operations, constraint };
@@ -25,6 +25,8 @@ impl<R: consensus::Region> Service<R> {
             Ask { new_grant: Some(new), encryption_context: constraint.map(|c| c.pairs()), ..Ask::new(Action::CreateGrant) }.of_grants();
         let command = |once| {
             let Allowed { key, authorised } = self.allowed(context, &request.key, &ask)?;
+            // Who may not give grants is not told who exists.
+            [Some(&grantee), retiring.as_ref()].into_iter().flatten().try_for_each(|named| self.check_exists(named))?;
             check_operations(key.spec, operations)?;
             key.check_enabled()?;
             if request.dry_run {
@@ -51,13 +53,12 @@ impl<R: consensus::Region> Service<R> {
         }
     }
 
-    /// A principal that this region knows: AWS gives no grant to one that does not exist.
-    fn existing(&self, named: PrincipalRef) -> Result<NamedPrincipal, ApiError> {
-        let principal = named.within(&self.config.partition)?;
-        if key_policy::exists(&self.region.tables(), &principal).map_err(Fault::from)? {
-            return Ok(principal);
+    /// AWS gives no grant to a principal that does not exist.
+    fn check_exists(&self, named: &NamedPrincipal) -> Result<(), ApiError> {
+        if key_policy::exists(&self.region.tables(), named).map_err(Fault::from)? {
+            return Ok(());
         }
-        Err(ApiError::invalid_principal(&principal.arn(&self.config.partition)))
+        Err(ApiError::invalid_principal(&named.arn(&self.config.partition)))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Grants: whom they let in, for what, until when; who lists and ends them.
 
+use std::collections::BTreeSet;
+
 use claviger_shapes::{ErrorCode, Operation};
-use claviger_types::Principal;
+use claviger_state::{self as state, Authorised, CommandBody, Once};
+use claviger_types::limits::GRANTS_PER_KEY_MAX;
+use claviger_types::{GrantId, GrantOperation, NamedPrincipal, Principal};
 use serde_json::{Value, json};
 
 use crate::testing::{ACCOUNT, Deployment, Node, account, alice, arn, arn_of, base64, carol, user};
@@ -158,4 +162,67 @@ fn pages_of_grants_and_of_one_grantees() {
     assert_eq!(all(Operation::ListGrants, json!({"KeyId": key})), 7);
     assert_eq!(all(Operation::ListGrants, json!({"KeyId": key, "GranteePrincipal": arn_of(&bob())})), 4);
     assert_eq!(all(Operation::ListRetirableGrants, json!({"RetiringPrincipal": arn_of(&alice())})), 7);
+}
+
+/// As many grants as a key can have: all but one are dave's, who may decrypt with them and nothing else.
+#[test]
+fn a_key_with_all_the_grants_that_it_can_have_still_decides_and_lists() {
+    let (deployment, node, key) = with_key();
+    deployment.set_identities(ACCOUNT, [user("dave", [])]);
+    let dave = Principal::User { account: account(ACCOUNT), name: "dave".to_owned() };
+    let expected = node.service.opened(&key.parse().unwrap()).unwrap().unwrap().expected();
+    let mut grant_id = [0; 32];
+    for number in 1..GRANTS_PER_KEY_MAX {
+        grant_id[..8].copy_from_slice(&number.to_be_bytes());
+        deployment.apply(CommandBody::CreateGrant(Box::new(state::CreateGrant {
+            once: Once {
+                principal: arn_of(&alice()),
+                invocation_id: number.to_string(),
+                operation: state::Operation::CreateGrant,
+                body_sha256: [0; 32],
+                authorised: Authorised::default(),
+            },
+            key: expected,
+            grant_id: GrantId::from_bytes(grant_id),
+            grantee: NamedPrincipal::User { account: account(ACCOUNT), name: "dave".to_owned() },
+            retiring: None,
+            operations: [GrantOperation::Decrypt].into_iter().collect(),
+            constraint: None,
+            name: None,
+            issuing_account: account(ACCOUNT),
+        })));
+    }
+    let last = grant(&node, &key, &json!({}));
+    let one_more = json!({"KeyId": key, "GranteePrincipal": arn_of(&bob()), "Operations": ["Encrypt"]});
+    assert_eq!(node.error(Operation::CreateGrant, &one_more).0, ErrorCode::LimitExceeded);
+    // Twice, so that what the first request has kept is used too.
+    for _ in 0..2 {
+        assert_eq!(encrypt(&node, bob(), &key, &json!({})), Ok(()));
+        assert_eq!(encrypt(&node, dave.clone(), &key, &json!({})), Err(ErrorCode::AccessDenied));
+    }
+
+    let (mut body, mut listed) = (json!({"KeyId": key, "Limit": 100}), BTreeSet::new());
+    loop {
+        let page = node.get(Operation::ListGrants, &body);
+        listed.extend(page["Grants"].as_array().unwrap().iter().map(|grant| grant["GrantId"].as_str().unwrap().to_owned()));
+        if page["Truncated"] == json!(false) {
+            break;
+        }
+        body["Marker"] = page["NextMarker"].clone();
+    }
+    assert_eq!(listed.len() as u64, GRANTS_PER_KEY_MAX);
+
+    node.get(Operation::RevokeGrant, &json!({"KeyId": key, "GrantId": last["GrantId"]}));
+    assert_eq!(encrypt(&node, bob(), &key, &json!({})), Err(ErrorCode::AccessDenied));
+    node.get(Operation::CreateGrant, &one_more);
+    assert_eq!(encrypt(&node, bob(), &key, &json!({})), Ok(()));
+}
+
+#[test]
+fn who_may_not_give_grants_is_not_told_who_exists() {
+    let (_, node, key) = with_key();
+    for grantee in [arn_of(&alice()), format!("arn:aws:iam::{ACCOUNT}:user/nobody")] {
+        let body = json!({"KeyId": key, "GranteePrincipal": grantee, "Operations": ["Encrypt"]});
+        assert_eq!(node.ask(bob(), Operation::CreateGrant, &body).unwrap_err().code, ErrorCode::AccessDenied, "{grantee}");
+    }
 }

@@ -221,6 +221,28 @@ fn a_write_that_was_authorised_before_its_right_was_taken_away_changes_nothing()
 }
 
 #[test]
+fn one_who_is_denied_everything_learns_nothing() {
+    let (deployment, node) = with_bob();
+    deployment.set_identities(ACCOUNT, [user("bob", [("all", EVERYTHING)])]);
+    let invocation = Some(("once", 1));
+    assert!(node.ask_once(bob(), Operation::CreateKey, &json!({}), invocation).is_ok());
+    let principal = NamedPrincipal::User { account: account(ACCOUNT), name: "bob".to_owned() };
+    let (reason, by) = ("left".to_owned(), "ops".to_owned());
+    deployment.apply(CommandBody::SetPrincipalDenied(Box::new(SetPrincipalDenied { principal, denied: true, reason, by })));
+    // Neither what there is nor what it was answered before.
+    let refused = [
+        node.ask_once(bob(), Operation::CreateKey, &json!({}), invocation),
+        node.ask(bob(), Operation::DeleteAlias, &json!({"AliasName": "alias/none"})),
+        node.ask(bob(), Operation::DescribeKey, &json!({"KeyId": "00000000-0000-4000-8000-000000000000"})),
+    ];
+    for answer in refused {
+        let error = answer.unwrap_err();
+        assert_eq!(error.code, ErrorCode::AccessDenied);
+        assert!(error.message.ends_with("on resource: * because the principal has been revoked"), "{}", error.message);
+    }
+}
+
+#[test]
 fn a_region_name_in_the_default_policy_is_nobodys() {
     let (_, node) = with_bob();
     let key = node.create_key(true);
