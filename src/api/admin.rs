@@ -2,6 +2,7 @@
 
 mod clock;
 mod iam;
+mod policy;
 mod restoring;
 
 use std::panic::AssertUnwindSafe;
@@ -28,6 +29,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub use self::iam::Identities;
+pub use self::policy::Policies;
 pub use self::restoring::Restoring;
 use crate::error::not_read_admin;
 
@@ -37,7 +39,7 @@ const ENDPOINT_BYTES_MAX: usize = 512;
 const FINGERPRINT_BYTES_MAX: usize = 256;
 
 /// What operators may ask. The root of the program implements it: it alone sees consensus and replication.
-pub trait Admin: Restoring + Identities {
+pub trait Admin: Restoring + Identities + Policies {
     /// Who this region is.
     fn identity(&self) -> impl Future<Output = Result<Identity, AdminError>> + Send;
 
@@ -103,6 +105,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/leader/transfer", post(transfer_leader::<A>))
         .merge(clock::routes())
         .merge(iam::routes())
+        .merge(policy::routes())
         .method_not_allowed_fallback(async || refusal(AdminErrorCode::MethodNotAllowed, "this path does not take this method"))
         .fallback(async || refusal(AdminErrorCode::NotFound, "there is nothing at this path"))
         .with_state(Arc::clone(&desk))

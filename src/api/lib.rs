@@ -21,7 +21,7 @@ mod service;
 #[cfg(test)]
 mod testing;
 
-pub use admin::{Admin, Identities, Restoring};
+pub use admin::{Admin, Identities, Policies, Restoring};
 pub use kms::Kms;
 pub use limits::Limits;
 pub use router::router;

@@ -12,6 +12,7 @@ use claviger_shapes::admin::iam::{
     Account, AccountsPage, ApplyIdentities, ApplyIdentitiesResult, Denial, DenialsPage, IdentitiesPage, IdentityName, SetDenial,
     SetDenialResult,
 };
+use claviger_shapes::admin::policy::{ResetKeyPolicy, ResetKeyPolicyResult, SimulatePolicy, Simulation};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
     MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
@@ -26,7 +27,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
-use crate::{Admin, Identities, Kms, Limits, Restoring};
+use crate::{Admin, Identities, Kms, Limits, Policies, Restoring};
 
 pub(crate) const KEY_ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/mrk-000102030405060708090a0b0c0d0e0f";
 
@@ -254,6 +255,21 @@ impl Identities for FakeAdmin {
     async fn set_denial(&self, operator: &str, set: SetDenial) -> Result<SetDenialResult, AdminError> {
         assert_eq!(operator, "ops");
         Ok(SetDenialResult { principal: set.principal, denied: set.denied, changed: true, known: false })
+    }
+}
+
+/// Whoever asks for kms:Decrypt is told its principal.
+impl Policies for FakeAdmin {
+    async fn simulate_policy(&self, simulate: SimulatePolicy) -> Result<Simulation, AdminError> {
+        match &*simulate.action {
+            "kms:Decrypt" => Ok(Simulation { allowed: false, message: Some(simulate.principal), decisions: Vec::new() }),
+            _ => Err(AdminError::new(AdminErrorCode::Invalid, "no such action")),
+        }
+    }
+
+    async fn reset_key_policy(&self, operator: &str, reset: ResetKeyPolicy) -> Result<ResetKeyPolicyResult, AdminError> {
+        assert_eq!(operator, "ops");
+        Ok(ResetKeyPolicyResult { key: reset.key, changed: true, replaced: Some(reset.reason) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod iam;
 mod nodes;
+mod policy;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use claviger_api as api;
 use claviger_consensus::{Consensus, MemberChange, ProposeError, Readiness, Region as _, Unavailable};
 use claviger_replication::{NewPeer, PeerHello, PeerLag, RegionLife, ReplicationError, Replicator};
+use claviger_service::Service;
 use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
@@ -33,6 +35,7 @@ pub(crate) struct NodeAdmin {
     pub(crate) replicator: Arc<Replicator<Consensus>>,
     pub(crate) tls: Arc<NodeTls>,
     pub(crate) backups: Backups,
+    pub(crate) service: Arc<Service<Consensus>>,
 }
 
 /// How far a CA's clock may be ahead of this node's. A list from the far future would stand in the way of all later ones.

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and nothing of how it is done.
 
 mod iam;
+mod policy;
 mod restoring;
 
 use std::path::PathBuf;
@@ -11,6 +12,7 @@ use claviger_types::{Region, TrustDomain};
 
 use crate::bench::{BaselineArgs, BenchArgs};
 pub(crate) use iam::{DenialArgs, IamCommand, RegionsArg};
+pub(crate) use policy::{PolicyCommand, SimulateArgs};
 pub(crate) use restoring::{AdmitWhich, BackupCommand, KeyCommand};
 
 /// A self-hosted, multi-region key management service that speaks the AWS KMS API.
@@ -52,12 +54,15 @@ pub(crate) enum Command {
     /// Backups of a region, and a region out of a backup
     #[command(subcommand)]
     Backup(BackupCommand),
-    /// Keys, after a restore
+    /// Keys: after a restore, and when a policy has locked everybody out
     #[command(subcommand)]
     Key(KeyCommand),
     /// The identities of accounts, and principals that are denied everything
     #[command(subcommand)]
     Iam(IamCommand),
+    /// Decisions about requests, explained
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// The clocks of a region's nodes
     #[command(subcommand)]
     Clock(ClockCommand),

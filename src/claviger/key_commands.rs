@@ -1,14 +1,15 @@
-//! `claviger key`: admitting keys after a restore, step by step.
+//! `claviger key`: admitting keys after a restore, step by step, and putting the default policy back.
 
 use std::io::{IsTerminal, Write};
 
 use anyhow::Context;
-use claviger_operator::admin;
+use claviger_operator::{admin, render};
+use claviger_shapes::admin::policy::ResetKeyPolicy;
 use claviger_shapes::admin::{AdmitKeys, AdmitKeysResult, AdmitScope};
 use serde_json::json;
 
 use crate::cli::{AdmitWhich, KeyCommand, Target};
-use crate::client_commands::node;
+use crate::client_commands::{format, node};
 use crate::print;
 
 /// `claviger key …`
@@ -18,6 +19,11 @@ use crate::print;
 pub(crate) async fn run(command: &KeyCommand) -> anyhow::Result<()> {
     match command {
         KeyCommand::Admit { target, which } => admit(target, which).await,
+        KeyCommand::ResetPolicy { key_id, reason, target } => {
+            let request = ResetKeyPolicy { key: key_id.clone(), reason: reason.clone() };
+            let result = admin::policy::reset_key_policy(&node(target).await?, &request).await?;
+            print(&render::policy::reset_result(&result, format(target)))
+        }
     }
 }
 

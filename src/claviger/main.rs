@@ -19,6 +19,7 @@ mod late_router;
 mod logging;
 mod node;
 mod observer;
+mod policy_commands;
 mod reservations;
 mod restoring;
 mod shutdown;
@@ -67,6 +68,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Backup(command) => backup::run(command).await,
         Command::Key(command) => key_commands::run(command).await,
         Command::Iam(command) => iam_commands::run(command).await,
+        Command::Policy(command) => policy_commands::run(command).await,
         Command::Clock(command) => clock::run(command).await,
         Command::Agent(args) => agent::run(args).await,
         Command::Demo(args) => demo::run(args).await,

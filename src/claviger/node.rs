@@ -147,6 +147,7 @@ impl Node {
             replicator: Arc::clone(&replicator),
             tls: Arc::clone(&self.tls),
             backups,
+            service: Arc::clone(&service),
         };
         let in_flight = config.limits.requests_in_flight;
         let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };

@@ -284,6 +284,7 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::Reserve(_)
         | CommandBody::ReceiveDocuments(_)
         | CommandBody::ApplyIdentities(_)
-        | CommandBody::SetPrincipalDenied(_) => false,
+        | CommandBody::SetPrincipalDenied(_)
+        | CommandBody::ResetKeyPolicy(_) => false,
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod iam;
+pub mod policy;
 
 use claviger_shapes::admin::{
     AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer,

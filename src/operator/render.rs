@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod iam;
 mod nodes;
+pub mod policy;
 
 use std::fmt::Write;
 
@@ -115,6 +116,11 @@ pub fn publish_crl_result(result: &PublishCrlResult, format: Format, now: Timest
         format!("The region holds list {} of {} already. Nothing was changed.\n", crl.number, crl.issuer)
     };
     head + &crls(std::slice::from_ref(crl), format, now)
+}
+
+/// A text without what could move a terminal's cursor.
+fn plain(text: &str) -> String {
+    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 fn date(millis: u64) -> String {

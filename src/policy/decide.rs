@@ -228,7 +228,7 @@ fn read<C: Context + ?Sized, O: Observer>(
             None => Some(Closeness::Direct),
             Some(principals) => {
                 let closeness = principals.closeness(request.caller, statement.denies(), bounded);
-                observer.part(Part::Principal, closeness.is_some());
+                observer.principal(closeness);
                 closeness
             }
         };

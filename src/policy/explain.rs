@@ -1,16 +1,16 @@
 //! A decision statement by statement, for `claviger policy simulate`.
 
-use std::ops::ControlFlow;
-
 use claviger_types::{GrantId, Partition};
 use serde::Serialize;
 
 use crate::condition::Condition;
-use crate::context::{Context, Value, text_of};
+use crate::context::Context;
 use crate::decide::{Documents, Request, judge};
 use crate::decision::{Basis, Decision, Document};
 use crate::grant::GrantView;
 use crate::pattern::Steps;
+use crate::principal::Closeness;
+use crate::recorder::Recorder;
 use crate::statement::{Effect, Statement};
 
 /// The same decision as [`decide`](crate::decide), with everything that led to it. Every part of every statement is evaluated, also
@@ -35,7 +35,7 @@ fn explain_with<C: Context + ?Sized>(
     retired: Option<&GrantView<'_>>,
     partition: &Partition,
 ) -> Trace {
-    let mut recorder = Recorder { partition, documents: Vec::new(), grants: Vec::new() };
+    let mut recorder = Recorder::new(partition);
     let steps = Steps::of_a_decision();
     let decision = judge(request, documents, retired, &mut recorder, &steps);
     // What only the trace looked at must not spend what the decision has.
@@ -46,8 +46,10 @@ fn explain_with<C: Context + ?Sized>(
         resource: request.resource.to_owned(),
         allowed: decision.is_allowed(),
         reason: reason(&decision, request),
+        decided_by: recorder.deciding(&decision),
         documents: recorder.documents,
         grants: recorder.grants,
+        left_out: recorder.left_out,
         decision,
     }
 }
@@ -78,13 +80,42 @@ pub struct Trace {
     pub allowed: bool,
     /// Why, in AWS's words where it has some.
     pub reason: String,
+    /// The statements that it rests on: the first that denies, or of each document that had to allow the first that names the caller
+    /// as closely as any. None where a grant allows, or nothing does.
+    pub decided_by: Vec<StatementRef>,
     /// The documents, in the order in which they were read.
     pub documents: Vec<DocumentTrace>,
     /// The grants that name the caller, its role or its account.
     pub grants: Vec<GrantTrace>,
+    /// What a trace has no room for ([`claviger_types::limits::POLICY_TRACE_BYTES_MAX`]).
+    pub left_out: LeftOut,
     /// The decision itself.
     #[serde(skip)]
     pub decision: Decision,
+}
+
+/// One statement among all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StatementRef {
+    /// The kind of its document.
+    pub document: Document,
+    /// The name of its document, as [`DocumentTrace::name`].
+    pub name: String,
+    /// Counted from 0.
+    pub index: usize,
+    /// Its Sid.
+    pub sid: Option<String>,
+}
+
+/// How many parts a trace has no room for. None of them is one that the decision rests on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// Whole statements.
+    pub statements: usize,
+    /// Conditions of statements that are there.
+    pub conditions: usize,
+    /// Grants.
+    pub grants: usize,
 }
 
 /// A document's part.
@@ -109,6 +140,8 @@ pub struct StatementTrace {
     pub effect: Effect,
     /// Whether it is about the caller; none in an identity policy.
     pub principal: Option<bool>,
+    /// How closely it names the caller, where it is about it.
+    pub closeness: Option<Closeness>,
     /// Whether it is about the action.
     pub action: bool,
     /// Whether it is about the resource.
@@ -154,10 +187,9 @@ fn as_text<S: serde::Serializer>(id: &GrantId, serializer: S) -> Result<S::Ok, S
     serializer.collect_str(id)
 }
 
-/// A part of a statement that is not a condition.
+/// A part of a statement that is neither principal nor condition.
 #[derive(Clone, Copy)]
 pub(crate) enum Part {
-    Principal,
     Action,
     Resource,
 }
@@ -168,6 +200,7 @@ pub(crate) trait Observer {
     const EXPLAINS: bool;
     fn document(&mut self, _document: Document, _name: &str) {}
     fn statement(&mut self, _index: usize, _statement: &Statement) {}
+    fn principal(&mut self, _closeness: Option<Closeness>) {}
     fn part(&mut self, _part: Part, _met: bool) {}
     fn condition<C: Context + ?Sized>(&mut self, _condition: &Condition, _holds: bool, _context: &C) {}
     fn applies(&mut self, _applies: bool) {}
@@ -180,85 +213,4 @@ pub(crate) struct Unobserved;
 
 impl Observer for Unobserved {
     const EXPLAINS: bool = false;
-}
-
-struct Recorder<'a> {
-    partition: &'a Partition,
-    documents: Vec<DocumentTrace>,
-    grants: Vec<GrantTrace>,
-}
-
-impl Recorder<'_> {
-    fn last(&mut self) -> Option<&mut StatementTrace> {
-        self.documents.last_mut()?.statements.last_mut()
-    }
-}
-
-impl Observer for Recorder<'_> {
-    const EXPLAINS: bool = true;
-
-    fn document(&mut self, document: Document, name: &str) {
-        self.documents.push(DocumentTrace { document, name: name.to_owned(), statements: Vec::new() });
-    }
-
-    fn statement(&mut self, index: usize, statement: &Statement) {
-        let trace = StatementTrace {
-            index,
-            sid: statement.sid.as_deref().map(str::to_owned),
-            effect: statement.effect,
-            principal: None,
-            action: false,
-            resource: false,
-            conditions: Vec::new(),
-            applies: false,
-        };
-        if let Some(document) = self.documents.last_mut() {
-            document.statements.push(trace);
-        }
-    }
-
-    fn part(&mut self, part: Part, met: bool) {
-        let Some(statement) = self.last() else { return };
-        match part {
-            Part::Principal => statement.principal = Some(met),
-            Part::Action => statement.action = met,
-            Part::Resource => statement.resource = met,
-        }
-    }
-
-    fn condition<C: Context + ?Sized>(&mut self, condition: &Condition, holds: bool, context: &C) {
-        let trace = ConditionTrace {
-            operator: condition.operator.to_string(),
-            key: condition.key.to_string(),
-            policy_values: condition.values(),
-            request_values: texts_of(&context.value(&condition.key)),
-            holds,
-        };
-        if let Some(statement) = self.last() {
-            statement.conditions.push(trace);
-        }
-    }
-
-    fn applies(&mut self, applies: bool) {
-        if let Some(statement) = self.last() {
-            statement.applies = applies;
-        }
-    }
-
-    fn grant(&mut self, grant: &GrantView<'_>, [lists_operation, constraint_admits, own_policies_suffice]: [bool; 3]) {
-        let grantee = grant.grantee.arn(self.partition);
-        self.grants.push(GrantTrace { id: grant.id, grantee, lists_operation, constraint_admits, own_policies_suffice });
-    }
-}
-
-fn texts_of(value: &Value<'_>) -> Vec<String> {
-    let mut texts = Vec::new();
-    if let Value::Many(many) = value {
-        let _ = many.each(&mut |text| {
-            texts.push(text.to_owned());
-            ControlFlow::Continue(())
-        });
-    }
-    texts.extend(text_of(value, str::to_owned));
-    texts
 }

@@ -25,6 +25,7 @@ mod names;
 mod operator;
 mod pattern;
 mod principal;
+mod recorder;
 mod statement;
 
 #[cfg(test)]
@@ -37,7 +38,7 @@ pub use decide::{Attached, Documents, Request, decide, may_retire};
 pub use decision::{Basis, Decision, Denial, Document};
 pub use document::{Policy, PolicyKind};
 pub use error::{Place, PolicyError};
-pub use explain::{ConditionTrace, DocumentTrace, GrantTrace, StatementTrace, Trace, explain, explain_retirement};
+pub use explain::{ConditionTrace, DocumentTrace, GrantTrace, LeftOut, StatementRef, StatementTrace, Trace, explain, explain_retirement};
 pub use grant::{GrantTerms, GrantView, Grants, child_is_within};
-pub use principal::PolicyPrincipal;
+pub use principal::{Closeness, PolicyPrincipal};
 pub use statement::Effect;

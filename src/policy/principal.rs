@@ -8,8 +8,9 @@ use crate::json::Json;
 
 /// How closely a policy or a grant names the caller, loosest first. What AWS's boundaries and sessions limit follows from it
 /// (IAM User Guide, "Policy evaluation for requests within a single account").
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Closeness {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Closeness {
     /// By the account: the account's own policies decide.
     Account,
     /// By the role of a session: enough, within the permissions boundary and the session policy.

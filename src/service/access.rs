@@ -8,6 +8,7 @@
 mod ask;
 mod conditions;
 mod key_grants;
+mod simulate;
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(crate) use self::ask::{Ask, NewGrant, NewKey};
 use self::conditions::Conditions;
 use self::key_grants::CallersGrants;
 pub(crate) use self::key_grants::{KeptGrants, view};
+pub use self::simulate::{SimulatedCheck, SimulatedFacts, SimulatedGrant, Simulation, SimulationError};
 use crate::cache::AliasTarget;
 use crate::cached_key::CachedKey;
 use crate::error::Fault;

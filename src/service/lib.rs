@@ -31,6 +31,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use access::{SimulatedCheck, SimulatedFacts, SimulatedGrant, Simulation, SimulationError};
 pub use cache::{CacheLimits, KeyCache};
 /// What a [`Service`] serves, under a name for the edge, which sees nothing else of consensus.
 pub use claviger_consensus::Region as ServedRegion;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod iam;
 mod keys;
 mod node;
+pub mod policy;
 
 use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};

@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 
 mod access;
 
-pub use access::{ApplyIdentities, Authorised, CreateGrant, IdentityChange, PutKeyPolicy, RetireGrant, RevokeGrant, SetPrincipalDenied};
+pub use access::{
+    ApplyIdentities, Authorised, CreateGrant, IdentityChange, PutKeyPolicy, ResetKeyPolicy, RetireGrant, RevokeGrant, SetPrincipalDenied,
+};
 
 use crate::{AccountScope, NodeRole, Operation, RegionKeysRecord, RegionPublicKeys};
 
@@ -125,6 +127,8 @@ pub enum CommandBody {
     ApplyIdentities(Box<ApplyIdentities>),
     /// An operator denies a principal everything, or lifts that.
     SetPrincipalDenied(Box<SetPrincipalDenied>),
+    /// `claviger key reset-policy`.
+    ResetKeyPolicy(ResetKeyPolicy),
 }
 
 /// Makes a command of one invocation happen once.

@@ -275,7 +275,7 @@ fn bodies() -> Vec<CommandBody> {
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 29] = [
+const COMMANDS: [&str; 30] = [
     "found-region",
     "tick",
     "register-node",
@@ -305,6 +305,7 @@ const COMMANDS: [&str; 29] = [
     "revoke-grant",
     "apply-identities",
     "set-principal-denied",
+    "reset-key-policy",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -338,6 +339,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::RevokeGrant(_) => 26,
         CommandBody::ApplyIdentities(_) => 27,
         CommandBody::SetPrincipalDenied(_) => 28,
+        CommandBody::ResetKeyPolicy(_) => 29,
     }
 }
 
@@ -456,6 +458,7 @@ fn outcomes() {
         Ok(Response::Statuses(vec![(key_id(), 5)])),
         Ok(Response::Grant { grant_id: access::grant_id() }),
         Ok(Response::Identities { revision: Some(1_000_005), changed: true }),
+        Ok(Response::PolicyReset { replaced: Some(access::policy()) }),
     ];
     golden("outcomes-answers", 1, &answers);
     let mut refusals: Vec<Outcome> = [
@@ -501,6 +504,7 @@ fn outcomes() {
         Refusal::BadGrant("why".to_owned()),
         Refusal::IdentitiesChanged,
         Refusal::BadIdentities("why".to_owned()),
+        Refusal::BadText("why".to_owned()),
     ];
     refusals.extend(of_access.map(Err));
     golden("outcomes-refusals", 1, &refusals);

@@ -28,8 +28,8 @@ pub use claviger_protocol as protocol;
 pub use command::{
     AddPeer, AdmitKeys, ApplyIdentities, Authorised, Command, CommandBody, CreateAlias, CreateGrant, CreateKey, DeleteAlias, Expected,
     FoundRegion, IdentityChange, Once, PublishCrl, PutKeyPolicy, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegisterNode,
-    ReplicateKey, Reserve, RetireGrant, RevokeGrant, SealedMaterial, SetKeyEnabled, SetPrincipalDenied, TagResource, UntagResource,
-    UpdateAlias, UpdateKeyDescription,
+    ReplicateKey, Reserve, ResetKeyPolicy, RetireGrant, RevokeGrant, SealedMaterial, SetKeyEnabled, SetPrincipalDenied, TagResource,
+    UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 pub use error::StateError;
 pub use memory::MemoryTables;

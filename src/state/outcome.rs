@@ -78,6 +78,11 @@ pub enum Response {
         /// Whether the command changed anything.
         changed: bool,
     },
+    /// A key has the default policy.
+    PolicyReset {
+        /// The policy that it had instead; `None` when it had the default policy already.
+        replaced: Option<String>,
+    },
 }
 
 /// Why one document of a batch was not taken, in a form that is stored and sent.
@@ -214,6 +219,9 @@ pub enum Refusal {
     /// The identities would not fit together, or would exceed a limit.
     #[error("the identities are not acceptable: {0}")]
     BadIdentities(String),
+    /// What an operator says of a change is too long.
+    #[error("what is said of the change is too long: {0}")]
+    BadText(String),
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.

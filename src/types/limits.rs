@@ -113,9 +113,14 @@ pub const IDENTITY_CHANGES_MAX: usize = 500;
 /// Steps that one decision may take in matching text with wildcards; past them it is a refusal. A document without thousands of
 /// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this. It is some milliseconds.
 pub const POLICY_STEPS_MAX: u64 = 4_000_000;
+/// What one trace of a decision holds of statements, conditions and grants, in bytes, about; what goes beyond is counted. In JSON it
+/// can be six times that, of which an operator's client takes three.
+pub const POLICY_TRACE_BYTES_MAX: usize = 512 * 1024;
 /// Accounts whose identities one region holds.
 pub const ACCOUNTS_MAX: u64 = 10_000;
 /// Principals that operators may have denied at once.
 pub const DENIED_PRINCIPALS_MAX: u64 = 100_000;
 /// Why a principal is denied, and by whom, UTF-8: each of them.
 pub const DENIAL_TEXT_BYTES_MAX: usize = 1024;
+/// Why an operator resets a key's policy, and which operator, UTF-8: each of them.
+pub const OPERATOR_TEXT_BYTES_MAX: usize = 1024;

@@ -107,7 +107,7 @@ async fn set_denial<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request
 }
 
 /// The operator whom the guard has let through.
-fn operator(request: &Request) -> Result<String, AdminError> {
+pub(super) fn operator(request: &Request) -> Result<String, AdminError> {
     match request.extensions().get::<claviger_tls::Peer>().map(|peer| &peer.identity) {
         Some(Identity::Operator { name }) => Ok(name.clone()),
         _ => Err(AdminError::new(AdminErrorCode::Forbidden, "only operators may use the admin API")),

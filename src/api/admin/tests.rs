@@ -1,6 +1,7 @@
 //! The admin API against a fake administration.
 
 mod iam;
+mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -196,6 +197,8 @@ async fn nobody_else_is() {
         "/admin/v1/iam",
         "/admin/v1/iam/denials",
         "/admin/v1/iam/111122223333",
+        "/admin/v1/policy/simulate",
+        "/admin/v1/keys/reset-policy",
         "/admin/nothing",
         "/admin",
     ] {

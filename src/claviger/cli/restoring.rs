@@ -1,4 +1,4 @@
-//! `claviger backup` and `claviger key`: backups, restores, and what follows one.
+//! `claviger backup` and `claviger key`: backups, restores and what follows one, and keys whose policy has locked everybody out.
 
 use std::path::PathBuf;
 
@@ -49,6 +49,17 @@ pub(crate) enum KeyCommand {
         target: Target,
         #[command(flatten)]
         which: AdmitWhich,
+    },
+    /// Put the default policy back on a key whose policy has locked everybody out; prints the policy that it had
+    ResetPolicy {
+        /// The key: its id or ARN
+        #[arg(long, value_name = "KEY")]
+        key_id: String,
+        /// Why, for those who come after
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        target: Target,
     },
 }
 

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::changes::{account_lines, account_report};
-use super::{Format, date, json as to_json};
+use super::{Format, date, json as to_json, plain};
 use crate::iam::{AccountPlan, Drift, Held};
 
 /// What `claviger iam apply` knows of one region at its end.
@@ -260,11 +260,6 @@ fn counted_identities(count: usize) -> String {
 
 fn counted(count: usize, what: &str) -> String {
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// A text without what could move a terminal's cursor.
-fn plain(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect()
 }
 
 #[cfg(test)]

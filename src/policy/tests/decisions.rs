@@ -352,17 +352,17 @@ fn a_trace_shows_each_part() {
         serde_json::to_value(&trace).unwrap(),
         json!({
             "caller": ALICE, "action": "kms:Decrypt", "resource": KEY, "allowed": false,
-            "reason": "because no resource-based policy allows the kms:Decrypt action",
+            "reason": "because no resource-based policy allows the kms:Decrypt action", "decided_by": [],
             "documents": [{"document": "key-policy", "name": "", "statements": [
-                {"index": 0, "sid": "Use it", "effect": "Allow", "principal": true, "action": true, "resource": true, "conditions": [
+                {"index": 0, "sid": "Use it", "effect": "Allow", "principal": true, "closeness": "direct", "action": true, "resource": true, "conditions": [
                     {"operator": "Bool", "key": "aws:SecureTransport", "policy_values": ["true"], "request_values": [], "holds": false},
                     {"operator": "StringLike", "key": "kms:ViaService", "policy_values": ["ec2.*", "s3.*"],
                      "request_values": ["rds.eu-west-1.amazonaws.com"], "holds": false},
                  ], "applies": false},
-                {"index": 1, "sid": null, "effect": "Deny", "principal": true, "action": false, "resource": true, "conditions": [],
-                 "applies": false},
+                {"index": 1, "sid": null, "effect": "Deny", "principal": true, "closeness": "direct", "action": false, "resource": true,
+                 "conditions": [], "applies": false},
             ]}],
-            "grants": [],
+            "grants": [], "left_out": {"statements": 0, "conditions": 0, "grants": 0},
         })
     );
 }

@@ -9,6 +9,7 @@ mod grants;
 mod kms_examples;
 mod operators;
 mod properties;
+mod traces;
 mod variables;
 
 use std::collections::BTreeMap;

@@ -16,4 +16,5 @@ mod replica_authority;
 mod replicas;
 mod replicate;
 mod revoked;
+mod simulate;
 mod withheld;

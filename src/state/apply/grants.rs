@@ -5,13 +5,16 @@
 
 use claviger_types::limits::{
     ENCRYPTION_CONTEXT_BYTES_MAX, GRANT_CONSTRAINT_PAIRS_MAX, GRANT_CONSTRAINT_VALUE_CHARS_MAX, GRANT_NAME_CHARS_MAX, GRANTS_PER_KEY_MAX,
+    OPERATOR_TEXT_BYTES_MAX,
 };
 use claviger_types::{GrantConstraint, GrantId, KeyId, KeyState, encoding};
 
 use super::names::{is_well_named, key_policy};
 use super::{Step, granted};
 use crate::read::{self, contents_prefix, counter, grant_row, grantee_prefix, principal_prefix};
-use crate::{CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, Response, StateError, Table};
+use crate::{
+    CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, ResetKeyPolicy, Response, StateError, Table,
+};
 
 impl Step<'_> {
     /// In every state of the key.
@@ -21,6 +24,19 @@ impl Step<'_> {
         let mut changed = key.clone();
         changed.regional.policy.clone_from(&put.policy);
         self.put_if_changed(&key, changed)
+    }
+
+    /// In every state of the key, and whatever was authorised meanwhile: an operator decides. The second time nothing is changed.
+    pub(super) fn reset_key_policy(&mut self, reset: &ResetKeyPolicy) -> Result<Outcome, StateError> {
+        if reset.reason.len() > OPERATOR_TEXT_BYTES_MAX || reset.by.len() > OPERATOR_TEXT_BYTES_MAX {
+            return Ok(Err(Refusal::BadText(format!("its texts have at most {OPERATOR_TEXT_BYTES_MAX} bytes"))));
+        }
+        let Some(mut key) = read::key(&self.tables, &reset.key_id)? else { return Ok(Err(Refusal::NotFound)) };
+        let replaced = key.regional.policy.take();
+        if replaced.is_some() {
+            self.put_key(key)?;
+        }
+        Ok(Ok(Response::PolicyReset { replaced }))
     }
 
     pub(super) fn create_grant(&mut self, me: &RegionRecord, create: &CreateGrant) -> Result<Outcome, StateError> {

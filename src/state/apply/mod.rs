@@ -104,6 +104,7 @@ impl Step<'_> {
             CommandBody::RevokeGrant(revoke) => self.end_grant(&revoke.key, &revoke.grant_id),
             CommandBody::ApplyIdentities(apply) => self.apply_identities(apply),
             CommandBody::SetPrincipalDenied(set) => self.set_principal_denied(set),
+            CommandBody::ResetKeyPolicy(reset) => self.reset_key_policy(reset),
         }
     }
 

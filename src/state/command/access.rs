@@ -115,3 +115,14 @@ pub struct SetPrincipalDenied {
     /// Which operator, of the same length.
     pub by: String,
 }
+
+/// An operator puts the default policy back on a key whose policy has locked everybody out, in whatever state the key is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResetKeyPolicy {
+    /// The key.
+    pub key_id: KeyId,
+    /// Why, at most [`claviger_types::limits::OPERATOR_TEXT_BYTES_MAX`].
+    pub reason: String,
+    /// Which operator, of the same length.
+    pub by: String,
+}

@@ -7,7 +7,8 @@ use claviger_types::{GrantConstraint, GrantId, GrantOperation, GrantOperations, 
 use super::{account, expected, once, record, tags};
 use crate::{
     AccountRecord, ApplyIdentities, CommandBody, CreateGrant, DenialRecord, GrantRecord, GroupRecord, IdentityChange, IdentityKind,
-    IdentityRecord, ManagedPolicyRecord, Operation, PutKeyPolicy, RetireGrant, RevokeGrant, RoleRecord, SetPrincipalDenied, UserRecord,
+    IdentityRecord, ManagedPolicyRecord, Operation, PutKeyPolicy, ResetKeyPolicy, RetireGrant, RevokeGrant, RoleRecord, SetPrincipalDenied,
+    UserRecord,
 };
 
 pub(super) fn grant_id() -> GrantId {
@@ -100,6 +101,11 @@ pub(super) fn bodies() -> Vec<CommandBody> {
             reason: "verloren".to_owned(),
             by: "spiffe://kms.example.org/operator/ops".to_owned(),
         })),
+        CommandBody::ResetKeyPolicy(ResetKeyPolicy {
+            key_id: expected().key_id,
+            reason: "ausgesperrt".to_owned(),
+            by: "spiffe://kms.example.org/operator/ops".to_owned(),
+        }),
     ]
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_state::{
     ApplyIdentities, Authorised, CommandBody, CreateGrant, GroupRecord, IdentityChange, IdentityKind, IdentityRecord, ManagedPolicyRecord,
-    Once, Operation, PutKeyPolicy, RetireGrant, RevokeGrant, RoleRecord, SetPrincipalDenied, Tables, UserRecord, read,
+    Once, Operation, PutKeyPolicy, ResetKeyPolicy, RetireGrant, RevokeGrant, RoleRecord, SetPrincipalDenied, Tables, UserRecord, read,
 };
 use claviger_types::{GrantConstraint, GrantId, GrantOperation, NamedPrincipal};
 use proptest::prelude::*;
@@ -23,6 +23,7 @@ pub(super) enum Kind {
     End { key: u8, id: u8, revoke: bool, reads: Reads, stale: bool, invocation: u8 },
     Identities { account: u8, changes: Vec<ChangeStep>, stale: bool },
     Deny { principal: u8, denied: bool },
+    ResetPolicy { key: u8 },
 }
 
 /// What an authorisation read besides its key.
@@ -63,6 +64,7 @@ pub(super) fn kind() -> impl Strategy<Value = Kind> {
         10 => (0..ACCOUNTS, prop::collection::vec(change(), 0..5), rarely())
             .prop_map(|(account, changes, stale)| Kind::Identities { account, changes, stale }),
         3 => (0..PRINCIPALS, any::<bool>()).prop_map(|(principal, denied)| Kind::Deny { principal, denied }),
+        1 => (0..KEYS).prop_map(|key| Kind::ResetPolicy { key }),
     ]
 }
 
@@ -157,6 +159,11 @@ impl Kind {
                 reason: "lost".to_owned(),
                 by: "an operator".to_owned(),
             })),
+            Self::ResetPolicy { key: number } => CommandBody::ResetKeyPolicy(ResetKeyPolicy {
+                key_id: key(held_key(tables, *number)),
+                reason: "locked out".to_owned(),
+                by: "an operator".to_owned(),
+            }),
         }
     }
 

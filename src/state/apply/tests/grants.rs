@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_protocol::{NewDocument, SharedDoc};
 use claviger_types::encoding::decode;
-use claviger_types::limits::{GRANT_CONSTRAINT_PAIRS_MAX, GRANTS_PER_KEY_MAX, KEY_POLICY_BYTES_MAX};
+use claviger_types::limits::{GRANT_CONSTRAINT_PAIRS_MAX, GRANTS_PER_KEY_MAX, KEY_POLICY_BYTES_MAX, OPERATOR_TEXT_BYTES_MAX};
 use claviger_types::{
     GrantConstraint, GrantId, GrantOperation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NamedPrincipal, Origin, Sealed, Timestamp,
 };
@@ -16,7 +16,7 @@ use crate::random_commands::{account, add_peer, author, key, region};
 use crate::read::{self, counter, grant_row};
 use crate::{
     AccountScope, Applied, Authorised, CommandBody, CreateGrant, Expected, GrantRecord, Operation, Overlay, PutKeyPolicy, ReceiveDocuments,
-    ReceivedDocument, Record, Refusal, Reserve, Response, RetireGrant, RevokeGrant, SealedMaterial, Table, apply,
+    ReceivedDocument, Record, Refusal, Reserve, ResetKeyPolicy, Response, RetireGrant, RevokeGrant, SealedMaterial, Table, apply,
 };
 
 /// The counters that the tables ask for.
@@ -112,6 +112,30 @@ fn retire(machine: &Machine, id: u8) -> CommandBody {
 fn put_policy(machine: &Machine, policy: Option<&str>) -> CommandBody {
     let once = once(Operation::PutKeyPolicy, &format!("at {}", machine.index));
     CommandBody::PutKeyPolicy(PutKeyPolicy { once, key: expected(machine, 0), policy: policy.map(str::to_owned) })
+}
+
+/// Whoever was authorised by the old policy must authorise again.
+#[test]
+fn an_operator_puts_the_default_policy_back_in_any_state() {
+    let mut machine = with_key();
+    machine.body(put_policy(&machine, Some("p"))).outcome.unwrap();
+    machine.body(disable(&machine, 0, "b")).outcome.unwrap();
+    let read_before = disable(&machine, 0, "z");
+    let reset =
+        |key_id, reason: &str| CommandBody::ResetKeyPolicy(ResetKeyPolicy { key_id, reason: reason.to_owned(), by: "ops".to_owned() });
+    let applied = machine.body(reset(key(0), "lost"));
+    assert_eq!(applied.outcome, Ok(Response::PolicyReset { replaced: Some("p".to_owned()) }));
+    assert_eq!(applied.effects.keys, [key(0)]);
+    let record = machine.keys().remove(0);
+    assert_eq!((&record.regional.policy, record.regional.enabled, record.revision), (&None, false, machine.index));
+    assert_eq!(machine.body(read_before).outcome, Err(Refusal::StaleAuthorisation));
+    let again = machine.body(reset(key(0), "lost"));
+    assert_eq!((again.outcome, again.effects.keys), (Ok(Response::PolicyReset { replaced: None }), vec![]));
+    assert_eq!(machine.keys()[0], record);
+    assert_eq!(machine.body(reset(key(3), "lost")).outcome, Err(Refusal::NotFound));
+    let long = "x".repeat(OPERATOR_TEXT_BYTES_MAX + 1);
+    assert!(matches!(machine.body(reset(key(0), &long)).outcome, Err(Refusal::BadText(_))));
+    machine.body(reset(key(0), &long[1..])).outcome.unwrap();
 }
 
 #[test]
