@@ -19,7 +19,7 @@ use super::{NodeAdmin, internal, invalid, not_proposed};
 impl api::Policies for NodeAdmin {
     async fn simulate_policy(&self, simulate: shapes::SimulatePolicy) -> Result<shapes::Simulation, AdminError> {
         let simulation = parse(simulate, &self.partition)?;
-        let checks = self.service.simulate(&simulation).await.map_err(not_simulated)?;
+        let checks = self.service.simulate(&simulation).await.map_err(|error| not_simulated(&error))?;
         let message = checks.iter().find_map(|check| check.refusal.clone());
         Ok(shapes::Simulation {
             allowed: message.is_none(),
@@ -62,7 +62,7 @@ impl NodeAdmin {
             KeyRef::Arn(arn) => arn.key_id,
             KeyRef::Alias(_) | KeyRef::AliasArn(_) => return Err(invalid("name the key by its id or its ARN".to_owned())),
         };
-        let record = read::key(&self.consensus.tables(), &named).map_err(unreadable)?.ok_or_else(|| no_key(&named))?;
+        let record = read::key(&self.consensus.tables(), &named).map_err(unreadable)?.ok_or_else(|| no_key(named))?;
         let account = record.document.account;
         let arn = KeyArn { partition: self.partition.clone(), region: self.region.clone(), account, key_id: named };
         match key {
@@ -84,7 +84,7 @@ fn refused(refusal: &Refusal, arn: &KeyArn) -> AdminError {
     }
 }
 
-fn not_simulated(error: SimulationError) -> AdminError {
+fn not_simulated(error: &SimulationError) -> AdminError {
     let code = match error {
         SimulationError::Unavailable => AdminErrorCode::Unavailable,
         SimulationError::Invalid(_) => AdminErrorCode::Invalid,

@@ -22,7 +22,7 @@ impl<R: consensus::Region> Service<R> {
             let own = key.arn.account == context.principal.account();
             let grant = match grant {
                 Some(grant) => grant,
-                None if own => return Err(ApiError::grant_not_found(&grant_id)),
+                None if own => return Err(ApiError::grant_not_found(grant_id)),
                 None => return Err(self.denied(context, &key.arn, ask.action, Denial::MayNotRetire)),
             };
             let subject = Asked::key(&key);

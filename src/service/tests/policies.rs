@@ -52,9 +52,8 @@ fn the_default_policy_leaves_it_to_the_accounts_own_policies() {
         arn(&key)
     );
     assert_eq!((denied.code, denied.message), (ErrorCode::AccessDenied, message));
-    for (who, name) in [("mallory", Principal::User { account: account(ACCOUNT), name: "mallory".to_owned() })] {
-        assert_eq!(code(&node, name, Operation::GenerateRandom, &json!({"NumberOfBytes": 1})), Err(ErrorCode::UnrecognizedClient), "{who}");
-    }
+    let stranger = Principal::User { account: account(ACCOUNT), name: "mallory".to_owned() };
+    assert_eq!(code(&node, stranger, Operation::GenerateRandom, &json!({"NumberOfBytes": 1})), Err(ErrorCode::UnrecognizedClient));
     // What he is given counts at once.
     deployment.set_identities(ACCOUNT, [user("bob", [("all", EVERYTHING)])]);
     assert_eq!(code(&node, bob(), Operation::DescribeKey, &body), Ok(()));
