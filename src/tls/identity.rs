@@ -19,7 +19,7 @@ const CLOCK_CHECK: Duration = Duration::from_secs(60);
 /// Why a certificate names nobody.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
-    /// It is not X.509, or has a malformed or repeated SAN extension.
+    /// It is not X.509, or has a repeated SAN extension, or a malformed one, were it in one name.
     #[error("the certificate does not parse")]
     Malformed,
     /// No URI SAN.
@@ -64,7 +64,12 @@ pub fn certificate_identity(der: &[u8], domain: &TrustDomain) -> Result<Identity
     let certificate = parse(der)?;
     // Fails on a repeated extension, which would hide a second URI.
     let names = certificate.subject_alternative_name().map_err(|_| IdentityError::Malformed)?.ok_or(IdentityError::NoUri)?;
-    let mut uris = names.value.general_names.iter().filter_map(|name| match name {
+    let names = &names.value.general_names;
+    // It may be a URI, which would be passed over: the first, and a mapping would apply, or a second.
+    if names.iter().any(|name| matches!(name, GeneralName::Invalid(..))) {
+        return Err(IdentityError::Malformed);
+    }
+    let mut uris = names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
     });
@@ -196,8 +201,10 @@ impl Deref for Peer {
 
 #[cfg(test)]
 mod tests {
+    use rcgen::KeyPair;
+
     use super::*;
-    use crate::testing::{DOMAIN, leaf_der};
+    use crate::testing::{DOMAIN, RawName, leaf_der, params, raw_sans};
 
     fn identify(sans: &[&str]) -> Result<Identity, IdentityError> {
         certificate_identity(&leaf_der(sans), &DOMAIN.parse().unwrap())
@@ -219,6 +226,24 @@ mod tests {
         assert_eq!(identify(&["uri:spiffe://test.example/operator/a", "uri:https://x.example/"]), Err(IdentityError::SeveralUris));
         assert!(matches!(identify(&["uri:spiffe://other.example/operator/a"]), Err(IdentityError::Spiffe(_))));
         assert!(matches!(identify(&["uri:spiffe://test.example/nobody"]), Err(IdentityError::Spiffe(_))));
+    }
+
+    #[test]
+    fn a_name_that_does_not_parse_is_neither_passed_over_nor_no_name() {
+        let good: RawName<'_> = (0x86, b"spiffe://test.example/operator/a");
+        let identify = |names: &[RawName<'_>]| {
+            let mut params = params(&[]);
+            params.custom_extensions = vec![raw_sans(names)];
+            let leaf = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+            certificate_identity(leaf.der(), &DOMAIN.parse().unwrap())
+        };
+        assert_eq!(identify(&[good]), Ok(Identity::Operator { name: "a".to_owned() }));
+        // A URI and a DNS name that are not UTF-8, and a kind of name that there is not.
+        for bad in [(0x86, &b"spiffe://\xff"[..]), (0x82, b"\xff"), (0x89, b"a")] {
+            for names in [&[bad][..], &[good, bad], &[bad, good]] {
+                assert_eq!(identify(names), Err(IdentityError::Malformed), "{names:?}");
+            }
+        }
     }
 
     #[test]

@@ -89,7 +89,8 @@ impl Fixture {
     }
 }
 
-fn test_params(sans: &[&str]) -> rcgen::CertificateParams {
+/// Of the subject `O=Example`, `CN=test`, with these SANs.
+pub(crate) fn test_params(sans: &[&str]) -> rcgen::CertificateParams {
     let mut params = params(sans);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "Example");

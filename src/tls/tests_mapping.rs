@@ -3,9 +3,9 @@
 use rcgen::DnType;
 use rustls::AlertDescription;
 
-use crate::testing::{ca, get_http1, params, within};
+use crate::testing::{RawName, ca, get_http1, params, raw_sans, within};
 use crate::tests_admission::alert;
-use crate::tests_binding::{Fixture, OURS, THEIRS, assert_is, dns, judge, mapped, of, refused, uri, user};
+use crate::tests_binding::{Fixture, OURS, THEIRS, assert_is, dns, judge, mapped, of, refused, test_params, uri, user};
 use crate::{BindingError, Holder, IdentityError};
 
 fn subject() -> Holder {
@@ -73,6 +73,23 @@ fn a_uri_is_never_mapped() {
         assert_eq!(refused(&tls, &issue(&twice)), IdentityError::SeveralUris);
     }
     assert!(matches!(refused(&tls, &issue(&[&uri("444455556666/user/carol")])), IdentityError::NotBound { .. }));
+}
+
+#[test]
+fn a_uri_that_does_not_parse_is_not_mapped_either() {
+    let fixture = Fixture::new();
+    let holders = [(subject(), "backup"), (dns("unused.example"), "unused")];
+    let tls = fixture.load(vec![fixture.ca("first.pem", mapped(&holders))]).unwrap();
+    let issue = |names: &[RawName<'_>]| {
+        let mut params = test_params(&[]);
+        params.custom_extensions = vec![raw_sans(names)];
+        fixture.pki.issue_below("raw", &fixture.first, &params, &[])
+    };
+    let (name, bad): (RawName<'_>, RawName<'_>) = ((0x82, b"x.example"), (0x86, b"spiffe://\xff"));
+    assert_is(&tls, &issue(&[name]), user(OURS, "backup"));
+    for names in [&[bad][..], &[name, bad], &[bad, name]] {
+        assert_eq!(refused(&tls, &issue(names)), IdentityError::Malformed, "{names:?}");
+    }
 }
 
 #[test]
