@@ -8,7 +8,7 @@ mod request;
 use std::sync::Arc;
 
 use claviger_consensus as consensus;
-use claviger_policy::{self as policy, Action, Trace};
+use claviger_policy::{self as policy, Action, Denial, Trace};
 use claviger_shapes::{ApiError, ErrorCode};
 use claviger_state::read;
 use claviger_types::{AliasArn, AliasName, AliasRow, GrantConstraint, GrantId, GrantOperations, KeyArn, KeyRef, RevocationFlag};
@@ -198,6 +198,11 @@ impl<R: consensus::Region> Service<R> {
     }
 
     fn with_refusal(&self, context: &Context, subject: &Subject<'_>, ask: &Ask<'_>, trace: Trace) -> SimulatedCheck {
+        // Who is denied everything is told so before anything is looked at, so its message names nothing.
+        let subject = match trace.decision.denial() {
+            Some(Denial::Revoked) => &Subject::without_key("*", context.principal.account()),
+            _ => subject,
+        };
         let refusal = self.authorised(context, subject, ask.action, trace.decision, 0).err().map(|error| error.message);
         SimulatedCheck { trace, refusal }
     }
