@@ -17,6 +17,7 @@ use crate::{
 mod aliases;
 mod grants;
 mod identities;
+mod life;
 
 pub(crate) use aliases::alias_by_key_row;
 pub use aliases::{alias, alias_names_of, aliases_of};
@@ -26,6 +27,8 @@ pub use identities::{
     PrincipalIdentity, account, accounts, denial, denials, group, identities_of, identity, identity_count, is_denied, managed_policy,
     principal, role, user,
 };
+pub(crate) use life::{due_of_row, due_row, status_regions};
+pub use life::{due, last_usage};
 pub(crate) use identities::{account_of_row, first_reference, identity_of_row, identity_row, reference_row};
 
 /// Row of the log time in `Meta`.

@@ -1,5 +1,6 @@
 //! Every limit that a client or a peer could run into, in one place, each with its source.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// AWS RegionType: 1 to 32 characters.
@@ -46,6 +47,28 @@ pub const INVOCATION_MEMORY: Duration = Duration::from_secs(60 * 60);
 /// How long, by its monotonic clock, a leader has known that a key is to be deleted, or material to expire, before it may propose
 /// that (DESIGN.md section 4): the time in which people notice that the clocks are wrong.
 pub const DESTRUCTION_DELAY: Duration = Duration::from_secs(60 * 60);
+/// A day, as windows and periods count it.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Days that a key waits for its deletion (rules page, section 4).
+pub const DELETION_WINDOW_DAYS: RangeInclusive<u16> = 7..=30;
+/// The window when a request names none.
+pub const DELETION_WINDOW_DAYS_DEFAULT: u16 = 30;
+/// Days from one automatic rotation to the next (rules page, section 8).
+pub const ROTATION_PERIOD_DAYS: RangeInclusive<u16> = 90..=2560;
+/// The period when a request names none.
+pub const ROTATION_PERIOD_DAYS_DEFAULT: u16 = 365;
+/// Rotations on demand in a key's life (rules page, section 8).
+pub const ON_DEMAND_ROTATIONS_MAX: u8 = 25;
+/// An automatic rotation that is due within this time stands in the way of one on demand (AWS: ConflictException).
+pub const ROTATION_DUE_SOON: Duration = Duration::from_secs(20 * 60);
+/// Imported material expires within this time of its import (AWS: ValidTo).
+pub const IMPORT_VALIDITY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// AWS KeyMaterialDescriptionType: at most 256 characters.
+pub const IMPORT_DESCRIPTION_CHARS_MAX: usize = 256;
+/// Grants that one step of a key's destruction takes away, so that a key with many does not hold up the log.
+pub const GRANTS_PER_STEP_MAX: usize = 1000;
+/// Keys whose last use one command records.
+pub const USAGES_PER_COMMAND_MAX: usize = 1000;
 /// Regions of one trust domain.
 pub const REGIONS_MAX: usize = 32;
 /// Materials of one key: 25 on-demand rotations, one automatic a quarter for thirty years, and room.

@@ -200,7 +200,7 @@ fn replica_of_key_1() -> CommandBody {
         usage: KeyUsage::EncryptDecrypt,
         origin: Origin::AwsKms,
         created_at: Timestamp::from_millis(1),
-        material,
+        material: Some(material),
     });
     let received = ReceivedDocument {
         document: document.add_member(&author(1), &region(0), Timestamp::from_millis(9), Timestamp::from_millis(1)).unwrap(),
