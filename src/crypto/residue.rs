@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::thread;
 
-use claviger_types::{KeyId, MaterialId};
+use claviger_types::{KeyId, KeySpec, MacAlgorithm, MaterialId, MessageType, SigningAlgorithm};
 
+use crate::mac::MacKey;
 use crate::memory_scan::find_copies;
+use crate::signing::SigningKey;
 use crate::wrap::{self, tests::route};
-use crate::{EncryptionContext, Secret32, blob, kdf, material_id, memory_scan, scrub};
+use crate::{EncryptionContext, Secret32, SecretBytes, blob, kdf, material, material_id, memory_scan, scrub};
 
 fn residue_of(secrets: &[&Secret32], work: impl FnOnce() + Send) -> Vec<String> {
     memory_scan::residue_of(&secrets.iter().map(|secret| secret.expose()).collect::<Vec<_>>(), work)
@@ -78,6 +80,31 @@ fn no_work_on_secrets_reaches_below_what_is_wiped() {
         wrap::open_batch(&keys, &keys.public(), &header.route, &batch).unwrap();
     });
     assert!(deep < scrub::DEEP_BYTES as u64 + 16384, "{deep} bytes");
+    let (seed, digest) = (SecretBytes::from(Secret32::random().unwrap()), [7; 64]);
+    let edwards = SigningKey::open(KeySpec::EccNistEdwards25519, &material::generate(KeySpec::EccNistEdwards25519).unwrap()).unwrap();
+    let deep = depth_of(|| {
+        edwards.sign(SigningAlgorithm::Ed25519PhSha512, MessageType::Digest, &digest).unwrap();
+    });
+    assert!(deep < scrub::DEEP_BYTES as u64 + 16384, "{deep} bytes");
+    let ml_dsa = SigningKey::open(KeySpec::MlDsa87, &seed).unwrap();
+    let deeper = depth_of(|| {
+        ml_dsa.sign(SigningAlgorithm::MlDsaShake256, MessageType::ExternalMu, &digest).unwrap();
+    });
+    assert!(deeper < scrub::DEEPER_BYTES as u64 + 16384, "{deeper} bytes");
+}
+
+#[test]
+fn signing_with_seeds_and_making_macs_leave_neither() {
+    let (seed, mac_key, digest) = (Secret32::random().unwrap(), Secret32::random().unwrap(), [7; 64]);
+    let found = residue_of(&[&seed, &mac_key], || {
+        let ml_dsa = SigningKey::open(KeySpec::MlDsa65, &seed.duplicate().unwrap().into()).unwrap();
+        let signature = ml_dsa.sign(SigningAlgorithm::MlDsaShake256, MessageType::ExternalMu, &digest).unwrap();
+        assert!(ml_dsa.verify(SigningAlgorithm::MlDsaShake256, MessageType::ExternalMu, &digest, &signature).unwrap());
+        let key = MacKey::open(KeySpec::Hmac256, mac_key.duplicate().unwrap().into()).unwrap();
+        let mac = key.generate(MacAlgorithm::HmacSha256, b"a message").unwrap();
+        assert!(key.verify(MacAlgorithm::HmacSha256, b"a message", &mac).unwrap());
+    });
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
