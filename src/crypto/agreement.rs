@@ -45,7 +45,8 @@ impl AgreementKey {
     /// # Errors
     /// [`CryptoError::PeerKey`] when `peer` is no public key, or one on another curve or off the curve.
     pub fn derive(&self, peer: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
-        if !der::is_one_sequence(peer) {
+        // The same object identifiers: aws-lc would take a curve that is spelled out, even without its cofactor (RFC 5480 has none).
+        if der::algorithm_identifier(peer).is_none_or(|peer| Some(peer) != der::algorithm_identifier(&self.public_key_der)) {
             return Err(CryptoError::PeerKey);
         }
         let peer = ParsedPublicKey::try_from(UnparsedPublicKey::new(self.algorithm, peer)).map_err(|_| CryptoError::PeerKey)?;

@@ -1,5 +1,5 @@
-//! Just enough DER (X.690) to check what aws-lc leaves to its callers: that nothing follows a key, and what an RSA key's
-//! modulus and exponent are. Keys themselves are parsed by aws-lc.
+//! Just enough DER (X.690) to check what aws-lc leaves to its callers: that nothing follows a key, that a curve is named, and
+//! what an RSA key's modulus and exponent are. Keys themselves are parsed by aws-lc.
 
 const INTEGER: u8 = 0x02;
 const SEQUENCE: u8 = 0x30;
@@ -7,6 +7,12 @@ const SEQUENCE: u8 = 0x30;
 /// Whether `bytes` are one SEQUENCE and nothing more.
 pub(crate) fn is_one_sequence(bytes: &[u8]) -> bool {
     matches!(element(bytes, SEQUENCE), Some((_, [])))
+}
+
+/// The AlgorithmIdentifier of a SubjectPublicKeyInfo (RFC 5280, section 4.1), of which nothing else is checked.
+pub(crate) fn algorithm_identifier(public_key: &[u8]) -> Option<&[u8]> {
+    let (contents, []) = element(public_key, SEQUENCE)? else { return None };
+    element(contents, SEQUENCE).map(|(identifier, _)| identifier)
 }
 
 /// An RSA public key's numbers.
@@ -79,6 +85,14 @@ mod tests {
             [&[][..], &[0x30], &[0x31, 0], &[0x30, 0x80, 0, 0], &[0x30, 0x81, 2, 5, 0], &[0x30, 0x82, 0, 2, 5, 0], &[0x30, 0x83, 0, 0, 0]]
         {
             assert!(!is_one_sequence(bad), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn the_algorithm_comes_first() {
+        assert_eq!(algorithm_identifier(&[0x30, 7, 0x30, 2, 5, 0, 3, 1, 0]), Some(&[5, 0][..]));
+        for bad in [&[0x30, 7, 0x30, 2, 5, 0, 3, 1, 0, 0][..], &[0x30, 0], &[0x30, 2, 5, 0], &[]] {
+            assert_eq!(algorithm_identifier(bad), None);
         }
     }
 

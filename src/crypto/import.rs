@@ -9,6 +9,8 @@ use claviger_types::limits::{HMAC_224_KEY_BYTES, HMAC_256_KEY_BYTES, HMAC_384_KE
 
 use crate::{CryptoError, SecretBytes, material};
 
+#[cfg(test)]
+pub(crate) use wrapping::unwrap_kwp;
 pub use wrapping::{WrappingKey, wrapping_is_allowed};
 
 /// Checks the plaintext of an import for a key of `spec` and returns its canonical bytes. The caller wipes `plaintext`.

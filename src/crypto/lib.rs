@@ -29,6 +29,8 @@ mod memory_scan;
 mod residue;
 #[cfg(test)]
 mod test_materials;
+#[cfg(test)]
+mod vectors;
 
 pub use context::EncryptionContext;
 pub use error::CryptoError;

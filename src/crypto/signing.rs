@@ -175,4 +175,28 @@ impl<'a> Input<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+
+/// For test vectors, which have public keys alone.
+#[cfg(test)]
+pub(crate) mod vectors {
+    use std::sync::OnceLock;
+
+    use super::*;
+
+    pub(crate) fn hash(algorithm: SigningAlgorithm) -> Option<&'static digest::Algorithm> {
+        super::hash(algorithm)
+    }
+
+    pub(crate) fn verify_message(spec: KeySpec, algorithm: SigningAlgorithm, key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        public::parse(spec, algorithm, key).is_ok_and(|key| public::verify(&key, &Input::Message(message), signature))
+    }
+
+    pub(crate) fn verify_digest(spec: KeySpec, algorithm: SigningAlgorithm, key: &[u8], digest: Digest, signature: &[u8]) -> bool {
+        public::parse(spec, algorithm, key).is_ok_and(|key| public::verify(&key, &Input::Digest(digest), signature))
+    }
+
+    pub(crate) fn verify_mu(spec: KeySpec, key: &[u8], mu: &[u8; MU_BYTES], signature: &[u8]) -> bool {
+        ml_dsa::MuVerifier::of(spec, key, &OnceLock::new()).is_some_and(|verifier| verifier.verify(mu, signature))
+    }
+}

@@ -121,8 +121,8 @@ fn what_other_programs_signed_verifies() {
     assert_eq!(verified, 3 * 6 + 4 + 1 + 3);
 }
 
-/// FIPS 204, algorithms 2 and 7: SHAKE256(SHAKE256(pk, 64) ‖ 0 ‖ 0 ‖ M, 64) for a pure signature with an empty context.
-fn mu_by_hand(public_key: &[u8], message: &[u8]) -> [u8; 64] {
+/// FIPS 204, algorithms 2 and 7: SHAKE256(SHAKE256(pk, 64) ‖ 0 ‖ length of the context ‖ context ‖ M, 64) for a pure signature.
+pub(crate) fn mu_with_context(public_key: &[u8], context: &[u8], message: &[u8]) -> [u8; 64] {
     let shake = |parts: &[&[u8]]| {
         let mut hasher = Shake256::default();
         parts.iter().for_each(|part| hasher.update(part));
@@ -130,7 +130,7 @@ fn mu_by_hand(public_key: &[u8], message: &[u8]) -> [u8; 64] {
         hasher.finalize_xof().read(&mut out);
         out
     };
-    shake(&[&shake(&[public_key]), &[0, 0], message])
+    shake(&[&shake(&[public_key]), &[0, context.len().try_into().unwrap()], context, message])
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_mu_made_by_hand_stands_for_its_message() {
         let (key, algorithm) = (open(spec), SigningAlgorithm::MlDsaShake256);
         let der = key.public_key_der();
         for message in [&b"a message"[..], &[9; 4096]] {
-            let mu = mu_by_hand(&der[der.len() - public_key_bytes..], message);
+            let mu = mu_with_context(&der[der.len() - public_key_bytes..], b"", message);
             let of_message = key.sign(algorithm, MessageType::Raw, message).unwrap();
             let of_mu = key.sign(algorithm, MessageType::ExternalMu, &mu).unwrap();
             assert!(key.verify(algorithm, MessageType::ExternalMu, &mu, &of_message).unwrap());
