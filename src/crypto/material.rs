@@ -36,7 +36,7 @@ pub enum OpenMaterial {
     /// Of RSA keys that encrypt.
     Encryption(EncryptionKey),
     /// Of keys that sign.
-    Signing(SigningKey),
+    Signing(Box<SigningKey>),
     /// Of keys that agree on secrets.
     Agreement(AgreementKey),
 }
@@ -56,7 +56,7 @@ impl OpenMaterial {
                 Self::Symmetric(canonical.into_secret32().map_err(|_| CryptoError::Material { spec, reason: "it must have 32 bytes" })?)
             }
             (KeyUsage::EncryptDecrypt, _) => Self::Encryption(EncryptionKey::open(spec, &canonical)?),
-            (KeyUsage::SignVerify, _) => Self::Signing(SigningKey::open(spec, &canonical)?),
+            (KeyUsage::SignVerify, _) => Self::Signing(Box::new(SigningKey::open(spec, &canonical)?)),
             (KeyUsage::GenerateVerifyMac, _) => Self::Mac(MacKey::open(spec, canonical)?),
             (KeyUsage::KeyAgreement, _) => Self::Agreement(AgreementKey::open(spec, &canonical)?),
         })

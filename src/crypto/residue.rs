@@ -76,7 +76,7 @@ fn no_work_on_secrets_reaches_below_what_is_wiped() {
     let deep = depth_of(|| {
         let keys = wrap::RegionPrivateKeys::generate().unwrap();
         let header = wrap::BatchHeader { route: route(), number: 1 };
-        let batch = wrap::seal_batch(&keys, &keys.public(), &header, b"documents", &[&secret]).unwrap();
+        let batch = wrap::seal_batch(&keys, &keys.public(), &header, b"documents", &[secret.duplicate().unwrap().into()]).unwrap();
         wrap::open_batch(&keys, &keys.public(), &header.route, &batch).unwrap();
     });
     assert!(deep < scrub::DEEP_BYTES as u64 + 16384, "{deep} bytes");
@@ -142,8 +142,9 @@ fn wrapping_and_unwrapping_leave_neither_materials_nor_region_keys() {
     let secrets: Vec<&Secret32> = [&material].into_iter().chain(source.seeds()).chain(target.seeds()).collect();
     let found = residue_of(&secrets, || {
         let header = wrap::BatchHeader { route: route(), number: 1 };
+        let pair = [material.duplicate().unwrap().into(), material.duplicate().unwrap().into()];
         for _ in 0..5 {
-            let batch = wrap::seal_batch(&source, &target.public(), &header, b"documents", &[&material, &material]).unwrap();
+            let batch = wrap::seal_batch(&source, &target.public(), &header, b"documents", &pair).unwrap();
             let opened = wrap::open_batch(&target, &source.public(), &header.route, &batch).unwrap();
             assert_eq!(opened[1].expose(), material.expose());
             drop(wrap::RegionPrivateKeys::from_secret_bytes(&target.to_secret_bytes()).unwrap());
