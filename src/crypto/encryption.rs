@@ -9,6 +9,7 @@ use aws_lc_rs::rsa::{
 use claviger_types::{EncryptionAlgorithm, KeySpec};
 use zeroize::Zeroizing;
 
+use crate::material::rsa_modulus_bits;
 use crate::{CryptoError, SecretBytes};
 
 /// An RSA key pair that encrypts.
@@ -25,20 +26,10 @@ impl EncryptionKey {
     /// # Errors
     /// [`CryptoError::Material`] when they are no RSA key of `spec`.
     pub fn open(spec: KeySpec, canonical: &SecretBytes) -> Result<Self, CryptoError> {
-        Self::of_pkcs8(spec, canonical.expose())
-    }
-
-    pub(crate) fn of_pkcs8(spec: KeySpec, pkcs8: &[u8]) -> Result<Self, CryptoError> {
         let bad = |_| CryptoError::Material { spec, reason: "it is not a consistent RSA key of two primes" };
         let unfit = |_| CryptoError::Material { spec, reason: "aws-lc cannot encrypt with it" };
-        let private = PrivateDecryptingKey::from_pkcs8(pkcs8).map_err(bad)?;
-        let bits = match spec {
-            KeySpec::Rsa2048 => 2048,
-            KeySpec::Rsa3072 => 3072,
-            KeySpec::Rsa4096 => 4096,
-            _ => return Err(CryptoError::Material { spec, reason: "it is an RSA key" }),
-        };
-        if private.key_size_bits() != bits {
+        let private = PrivateDecryptingKey::from_pkcs8(canonical.expose()).map_err(bad)?;
+        if private.key_size_bits() != rsa_modulus_bits(spec)? {
             return Err(CryptoError::Material { spec, reason: "its modulus has another length" });
         }
         let public = private.public_key();

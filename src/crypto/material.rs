@@ -25,7 +25,7 @@ use crate::mac::MacKey;
 use crate::signing::SigningKey;
 use crate::{CryptoError, Secret32, SecretBytes, random};
 
-pub(crate) use canonical::{check_rsa, edwards25519_seed, of_pkcs8, signing_curve};
+pub(crate) use canonical::{check_rsa, edwards25519_seed, of_pkcs8, rsa_modulus_bits, signing_curve};
 
 /// A material in the form in which keys of one usage need it.
 pub enum OpenMaterial {

@@ -46,15 +46,23 @@ fn rsa(spec: KeySpec, pkcs8: &[u8]) -> Result<SecretBytes, CryptoError> {
     SecretBytes::copy_of(canonical.as_ref())
 }
 
+/// The length of the modulus of an RSA spec.
+///
+/// # Errors
+/// [`CryptoError::Material`] for other specs.
+pub(crate) fn rsa_modulus_bits(spec: KeySpec) -> Result<usize, CryptoError> {
+    match spec {
+        KeySpec::Rsa2048 => Ok(2048),
+        KeySpec::Rsa3072 => Ok(3072),
+        KeySpec::Rsa4096 => Ok(4096),
+        _ => Err(CryptoError::Material { spec, reason: "it is an RSA key" }),
+    }
+}
+
 /// Whether an `RSAPublicKey` has the modulus of `spec` and an exponent above 2^16 (FIPS 186-5, section 5.1; aws-lc takes up to
 /// 33 bits).
 pub(crate) fn check_rsa(spec: KeySpec, public_key: &[u8]) -> Result<(), CryptoError> {
-    let bits = match spec {
-        KeySpec::Rsa2048 => 2048,
-        KeySpec::Rsa3072 => 3072,
-        KeySpec::Rsa4096 => 4096,
-        _ => return Err(CryptoError::Material { spec, reason: "it is an RSA key" }),
-    };
+    let bits = rsa_modulus_bits(spec)?;
     match RsaNumbers::of_public_key(public_key) {
         Some(RsaNumbers { modulus_bits, exponent }) if modulus_bits == bits && exponent > 0x1_0000 => Ok(()),
         Some(RsaNumbers { modulus_bits, .. }) if modulus_bits != bits => {
