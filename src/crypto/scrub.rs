@@ -13,7 +13,7 @@ pub(crate) const SHALLOW_BYTES: usize = 8 * 1024;
 pub(crate) const DEEP_BYTES: usize = 192 * 1024;
 
 /// Deeper than ML-DSA-87 reaches when it expands a seed and signs: matrices and vectors of polynomials, by value.
-pub(crate) const DEEPER_BYTES: usize = 768 * 1024;
+pub(crate) const DEEPER_BYTES: usize = 384 * 1024;
 
 /// Runs `work`, which hashes or encrypts with secrets, and wipes the 8 KiB of stack that it may have used.
 #[inline]
@@ -31,7 +31,7 @@ pub fn deep<R>(work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Runs `work`, which expands an ML-DSA key, and wipes the 768 KiB of stack that it may have used.
+/// Runs `work`, which expands an ML-DSA key, and wipes the 384 KiB of stack that it may have used.
 #[inline]
 pub(crate) fn deeper<R>(work: impl FnOnce() -> R) -> R {
     let result = run(work);

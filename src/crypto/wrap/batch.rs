@@ -122,7 +122,7 @@ impl WrappedBatch {
     ///
     /// # Errors
     /// [`CryptoError::BatchShape`] when its sealed secrets are malformed.
-    pub fn secrets(&self) -> Result<usize, CryptoError> {
+    pub fn secret_count(&self) -> Result<usize, CryptoError> {
         self.parts().map(|parts| parts.len())
     }
 

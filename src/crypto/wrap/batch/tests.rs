@@ -59,7 +59,7 @@ fn a_batch_crosses_the_wire() {
     let wire = encoding::encode(1, &fixture.batch).unwrap();
     let opened = fixture.open(&encoding::decode(1, &wire).unwrap()).unwrap();
     assert_eq!(opened.len(), LENGTHS.len());
-    assert_eq!(fixture.batch.secrets().unwrap(), LENGTHS.len());
+    assert_eq!(fixture.batch.secret_count().unwrap(), LENGTHS.len());
     assert_eq!(opened.iter().map(|secret| secret.as_secret32().is_some()).collect::<Vec<_>>(), LENGTHS.map(|length| length == 32));
     assert!(opened.iter().zip(&fixture.secrets).all(|(opened, sent)| opened.expose() == sent.expose()));
     for secret in fixture.secrets.iter().filter(|secret| secret.expose().len() > 8) {
