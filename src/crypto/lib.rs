@@ -4,7 +4,8 @@
 //! *Architecture invariants.* Nothing here does I/O apart from asking the operating system for random bytes, locked
 //! memory and process limits; nothing is async and nothing is logged. Long-lived symmetric secrets exist in
 //! [`secret::Secret32`] alone: every function takes them by reference, reads them in place and scrubs what the
-//! computation left on the stack. Opened asymmetric private keys are aws-lc's, on its heap. What sealing the barrier does with records belongs to the crate `barrier`.
+//! computation left on the stack. Opened private keys are aws-lc's, on its heap; HMAC keys that do not have 32 bytes are on
+//! ours, wiped on drop. What sealing the barrier does with records belongs to the crate `barrier`.
 
 pub mod agreement;
 pub mod blob;

@@ -108,7 +108,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_changed_bit_verifies(message in proptest::collection::vec(any::<u8>(), 1..300), place in any::<proptest::sample::Index>(), bit in 0..8) {
+        fn no_changed_bit_verifies(
+            message in proptest::collection::vec(any::<u8>(), 1..300), place in any::<proptest::sample::Index>(), bit in 0..8,
+        ) {
             for (spec, bytes) in SPECS {
                 let key = MacKey::open(spec, material(spec)).unwrap();
                 let algorithm = spec.mac_algorithm().unwrap();

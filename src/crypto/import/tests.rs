@@ -182,7 +182,8 @@ proptest! {
     #[test]
     fn no_changed_bit_unwraps(place in any::<proptest::sample::Index>(), bit in 0..8) {
         let key = WrappingKey::from_der(WrappingKeySpec::Rsa2048, material(KeySpec::Rsa2048).expose()).unwrap();
-        let mut wrapped = wrap(WrappingAlgorithm::RsaAesKeyWrapSha256, key.public_key_der(), material(KeySpec::EccNistP256).expose()).unwrap();
+        let plaintext = material(KeySpec::EccNistP256);
+        let mut wrapped = wrap(WrappingAlgorithm::RsaAesKeyWrapSha256, key.public_key_der(), plaintext.expose()).unwrap();
         let index = place.index(wrapped.len());
         wrapped[index] ^= 1_u8 << bit;
         prop_assert!(key.unwrap(WrappingAlgorithm::RsaAesKeyWrapSha256, &wrapped).is_err());

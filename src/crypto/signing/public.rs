@@ -13,7 +13,8 @@ use crate::CryptoError;
 /// Parses the public key of a key of `spec`, in a form that aws-lc takes for it.
 ///
 /// # Errors
-/// [`CryptoError::Algorithm`] when aws-lc does not verify `algorithm` with keys of `spec`; [`CryptoError::Material`] when the key does not parse.
+/// [`CryptoError::Algorithm`] when aws-lc does not verify `algorithm` with keys of `spec`; [`CryptoError::Material`] when the key
+/// does not parse.
 pub(crate) fn parse(spec: KeySpec, algorithm: SigningAlgorithm, key: &[u8]) -> Result<ParsedPublicKey, CryptoError> {
     let verification: &'static dyn VerificationAlgorithm = match (algorithm, spec) {
         (SigningAlgorithm::RsassaPkcs1V15Sha256, _) => &RSA_PKCS1_2048_8192_SHA256,

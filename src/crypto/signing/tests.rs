@@ -182,7 +182,9 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn no_changed_bit_verifies(message in proptest::collection::vec(any::<u8>(), 1..200), place in any::<proptest::sample::Index>(), bit in 0..8) {
+    fn no_changed_bit_verifies(
+        message in proptest::collection::vec(any::<u8>(), 1..200), place in any::<proptest::sample::Index>(), bit in 0..8,
+    ) {
         for spec in [KeySpec::Rsa2048, KeySpec::EccNistP256, KeySpec::EccSecgP256k1, KeySpec::EccNistEdwards25519, KeySpec::MlDsa44] {
             let key = open(spec);
             let algorithm = spec.signing_algorithms()[0];
