@@ -11,6 +11,16 @@ pub const KEY_REF_BYTES_MAX: usize = 2048;
 pub const PLAINTEXT_BYTES_MAX: usize = 4096;
 /// AWS CiphertextType: 1 to 6144 bytes.
 pub const CIPHERTEXT_BYTES_MAX: usize = 6144;
+/// The longest canonical bytes of a material: PKCS#8 of RSA-4096 has some 2,380.
+pub const MATERIAL_BYTES_MAX: usize = 2560;
+/// Bytes of an HMAC_224 key; that which a region makes has 28 (rules page, section 7).
+pub const HMAC_224_KEY_BYTES: RangeInclusive<usize> = 28..=64;
+/// Bytes of an HMAC_256 key; that which a region makes has 32.
+pub const HMAC_256_KEY_BYTES: RangeInclusive<usize> = 32..=64;
+/// Bytes of an HMAC_384 key; that which a region makes has 48.
+pub const HMAC_384_KEY_BYTES: RangeInclusive<usize> = 48..=128;
+/// Bytes of an HMAC_512 key; that which a region makes has 64.
+pub const HMAC_512_KEY_BYTES: RangeInclusive<usize> = 64..=128;
 /// AWS DescriptionType: at most 8192 characters.
 pub const DESCRIPTION_CHARS_MAX: usize = 8192;
 /// AWS NumberOfBytesType: 1 to 1024.
