@@ -59,6 +59,8 @@ pub const INVOCATION_MEMORY: Duration = Duration::from_secs(60 * 60);
 pub const DESTRUCTION_DELAY: Duration = Duration::from_secs(60 * 60);
 /// A day, as windows and periods count it.
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// AWS ListKeyRotations: at most 1000 a page.
+pub const LIST_KEY_ROTATIONS_LIMIT_MAX: usize = 1000;
 /// Days that a key waits for its deletion (rules page, section 4).
 pub const DELETION_WINDOW_DAYS: RangeInclusive<u16> = 7..=30;
 /// The window when a request names none.
