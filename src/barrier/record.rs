@@ -9,7 +9,7 @@
 //!       ‖ u32 length and name of the table ‖ u32 length and row
 //! ```
 
-use claviger_crypto::{Secret32, random};
+use claviger_crypto::{Secret32, SecretBytes, random};
 use claviger_types::limits::RECORD_BYTES_MAX;
 use claviger_types::{MaterialId, Sealed};
 use zeroize::Zeroizing;
@@ -107,6 +107,15 @@ impl Barrier {
             return Err(does_not_open(context));
         }
         Secret32::try_new_with(|slot| self.open(context, &parts, slot))
+    }
+
+    /// Opens a sealed secret of any length that a material may have: 32 bytes straight into locked memory.
+    ///
+    /// # Errors
+    /// As [`Barrier::unseal32`]; also when it is longer than a material may be.
+    pub fn unseal_secret(&self, context: RecordContext<'_>, sealed: &Sealed) -> Result<SecretBytes, BarrierError> {
+        let parts = SealedRecord::parse(sealed.as_bytes())?;
+        SecretBytes::try_new_with(parts.ciphertext.len(), |plaintext| self.open(context, &parts, plaintext))
     }
 
     /// Opens a sealed record into a buffer that is zeroized on drop.

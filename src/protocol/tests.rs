@@ -262,7 +262,12 @@ impl World {
             Event::Rotate => {
                 let mut document = self.primary.clone();
                 document.version = document.version.next();
-                document.materials.push(MaterialEntry { id: material(self.next_material), created_at: NOW, state: MaterialState::Pending, rotated: None });
+                document.materials.push(MaterialEntry {
+                    id: material(self.next_material),
+                    created_at: NOW,
+                    state: MaterialState::Pending,
+                    rotated: None,
+                });
                 self.next_material += 1;
                 self.commit(document);
             }

@@ -21,6 +21,14 @@ impl DryRun {
         self != Self::No
     }
 
+    /// Ends a request that has passed every check, if it was to do no more.
+    ///
+    /// # Errors
+    /// DryRunOperationException, if so.
+    pub fn check(self) -> Result<(), ApiError> {
+        if self.is_on() { Err(ApiError::dry_run()) } else { Ok(()) }
+    }
+
     pub(crate) fn new(dry_run: Option<bool>) -> Self {
         if dry_run == Some(true) { Self::Yes } else { Self::No }
     }

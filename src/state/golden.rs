@@ -8,23 +8,23 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use claviger_protocol::{
-    Author, DOCUMENT_SCHEMA, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, Presence, Rotated, Rotation, STATUS_SCHEMA, SharedDoc, StatusRecord,
-    Version,
+    Author, DOCUMENT_SCHEMA, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, Presence, Rotated, Rotation, STATUS_SCHEMA,
+    SharedDoc, StatusRecord, Version,
 };
 use claviger_types::encoding;
 use claviger_types::{
-    AccountId, AliasName, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region, RotationType,
-    Sealed, Timestamp,
+    AccountId, AliasName, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region,
+    RotationType, Sealed, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
     AccountScope, AddPeer, AdmitKeys, AliasRecord, Authorised, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias,
-    Deletion, DirtyRecord, DocumentRefusal, Expected, FoundRegion, Import, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once,
-    Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord,
-    RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom,
-    SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
+    Deletion, DirtyRecord, DocumentRefusal, Expected, FoundRegion, Import, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord,
+    NodeRole, Once, Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal,
+    RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response,
+    RestoredFrom, SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 
 mod access;
@@ -91,7 +91,8 @@ fn version(revision: u64) -> Version {
 
 fn document() -> SharedDoc {
     let member = |status, revision| Member { status, born: version(1), since: version(revision) };
-    let material = |byte, state| MaterialEntry { id: material_id(byte), created_at: Timestamp::from_millis(1_700_000_000_123), state, rotated: None };
+    let material =
+        |byte, state| MaterialEntry { id: material_id(byte), created_at: Timestamp::from_millis(1_700_000_000_123), state, rotated: None };
     SharedDoc {
         version: version(70_000),
         key_id: key_id(),
@@ -144,7 +145,11 @@ fn regional() -> Regional {
         deletion: Some(Deletion { at: Timestamp::from_millis(1_700_000_000_126) }),
         imports: BTreeMap::from([(
             material_id(1),
-            Import { is_present: true, expires_at: Some(Timestamp::from_millis(1_700_000_000_127)), description: Some("für Tests".to_owned()) },
+            Import {
+                is_present: true,
+                expires_at: Some(Timestamp::from_millis(1_700_000_000_127)),
+                description: Some("für Tests".to_owned()),
+            },
         )]),
     }
 }

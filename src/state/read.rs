@@ -27,9 +27,9 @@ pub use identities::{
     PrincipalIdentity, account, accounts, denial, denials, group, identities_of, identity, identity_count, is_denied, managed_policy,
     principal, role, user,
 };
-pub(crate) use life::{due_of_row, due_row, status_regions};
-pub use life::{due, last_usage};
 pub(crate) use identities::{account_of_row, first_reference, identity_of_row, identity_row, reference_row};
+pub use life::{due, last_usage};
+pub(crate) use life::{due_of_row, due_row, status_regions};
 
 /// Row of the log time in `Meta`.
 pub(crate) const LOG_TIME_ROW: &[u8] = b"log-time";

@@ -12,8 +12,8 @@ use claviger_types::{ClusterId, Incarnation, KeyId, Timestamp};
 use crate::read::{self, LOG_TIME_ROW, counter};
 use crate::{
     AccountRecord, AliasRecord, CrlRecord, DenialRecord, DirtyRecord, GrantRecord, IdentityRecord, InvocationRecord, KeyRecord,
-    LastUsageRecord, MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record, Refusal, RegionKeysRecord, RegionRecord, RegisterNode,
-    ReservationRecord, RestoredFrom, StateError, Table,
+    LastUsageRecord, MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record, Refusal, RegionKeysRecord, RegionRecord,
+    RegisterNode, ReservationRecord, RestoredFrom, StateError, Table,
 };
 
 /// How a restored region differs from what its backup holds.

@@ -68,7 +68,9 @@ mod tests {
     /// Section 4 of the rules page, column by column.
     #[test]
     fn the_table_of_the_rules_page() {
-        let allowed = |state| StateClass::ALL.iter().filter(|class| class.allows(state)).map(|class| format!("{class:?}")).collect::<Vec<_>>().join(" ");
+        let allowed = |state| {
+            StateClass::ALL.iter().filter(|class| class.allows(state)).map(|class| format!("{class:?}")).collect::<Vec<_>>().join(" ")
+        };
         let rows = [
             (KeyState::Creating, "Always Label ScheduleDeletion"),
             (

@@ -73,6 +73,8 @@ pub const ROTATION_PERIOD_DAYS_DEFAULT: u16 = 365;
 pub const ON_DEMAND_ROTATIONS_MAX: u8 = 25;
 /// An automatic rotation that is due within this time stands in the way of one on demand (AWS: ConflictException).
 pub const ROTATION_DUE_SOON: Duration = Duration::from_secs(20 * 60);
+/// How long parameters for an import are good (AWS: 24 hours).
+pub const IMPORT_TOKEN_VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Imported material expires within this time of its import (AWS: ValidTo).
 pub const IMPORT_VALIDITY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// AWS KeyMaterialDescriptionType: at most 256 characters.

@@ -14,7 +14,7 @@ fn parcels(message: &Seen) -> Vec<Parcel> {
 
 fn secrets_of(message: &Seen) -> usize {
     let batch: WrappedBatch = message::decode(&message.body).unwrap();
-    batch.sealed_secrets.len() / 48
+    batch.secret_count().unwrap()
 }
 
 #[test]

@@ -13,7 +13,8 @@ use super::names::{is_well_named, key_policy};
 use super::{Step, granted};
 use crate::read::{self, contents_prefix, counter, grant_row, grantee_prefix, principal_prefix};
 use crate::{
-    CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, ResetKeyPolicy, Response, StateClass, StateError, Table,
+    CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, ResetKeyPolicy, Response, StateClass,
+    StateError, Table,
 };
 
 impl Step<'_> {

@@ -3,7 +3,9 @@
 use claviger_types::limits::TAGS_PER_KEY_MAX;
 
 use super::{Step, granted};
-use crate::{Expected, KeyRecord, Outcome, Refusal, RegionRecord, Response, StateClass, StateError, TagResource, UntagResource, UpdateKeyDescription};
+use crate::{
+    Expected, KeyRecord, Outcome, Refusal, RegionRecord, Response, StateClass, StateError, TagResource, UntagResource, UpdateKeyDescription,
+};
 
 impl Step<'_> {
     pub(super) fn tag_resource(&mut self, me: &RegionRecord, tag: &TagResource) -> Result<Outcome, StateError> {

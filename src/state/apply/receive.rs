@@ -103,7 +103,8 @@ impl Step<'_> {
     ) -> Result<Result<(), DocumentRefusal>, StateError> {
         let document = &received.document;
         // Imported bytes never cross (rule 9).
-        let shipped = received.materials.iter().filter(|material| document.origin == Origin::AwsKms && document.names_material(&material.id));
+        let shipped =
+            received.materials.iter().filter(|material| document.origin == Origin::AwsKms && document.names_material(&material.id));
         for material in shipped {
             self.put_material(document, material)?;
         }

@@ -73,10 +73,9 @@ fn records_of_lives() {
 #[test]
 fn due_work_of_every_kind() {
     let key_id = key_id();
-    for (name, due) in [
-        ("destroy", CarryOutDue::Destroy { key_id }),
-        ("expire", CarryOutDue::Expire { key_id, material_id: material_id(5) }),
-    ] {
+    for (name, due) in
+        [("destroy", CarryOutDue::Destroy { key_id }), ("expire", CarryOutDue::Expire { key_id, material_id: material_id(5) })]
+    {
         super::golden(&format!("due-{name}"), crate::Command::SCHEMA, &due);
     }
 }

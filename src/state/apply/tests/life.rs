@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use claviger_protocol::{MaterialState, SharedDoc};
 use claviger_types::limits::{DAY, GRANTS_PER_STEP_MAX, MATERIALS_PER_KEY_MAX, ON_DEMAND_ROTATIONS_MAX, ROTATION_DUE_SOON};
-use claviger_types::{GrantId, GrantOperation, ImportType, KeySpec, KeyState, KeyUsage, MaterialId, NamedPrincipal, Origin, Sealed, Timestamp};
+use claviger_types::{
+    GrantId, GrantOperation, ImportType, KeySpec, KeyState, KeyUsage, MaterialId, NamedPrincipal, Origin, Sealed, Timestamp,
+};
 
 use super::Machine;
 use crate::random_commands::{account, author, found, key};
