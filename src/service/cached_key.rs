@@ -205,7 +205,7 @@ impl fmt::Debug for CachedKey {
 #[cfg(test)]
 impl CachedKey {
     /// A key with so many random materials.
-    pub(crate) fn for_test(key_id: KeyId, revision: u64, materials: u8) -> std::sync::Arc<Self> {
+    pub(crate) fn for_test(key_id: KeyId, revision: u64, materials: u8) -> Arc<Self> {
         let arn = KeyArn {
             partition: claviger_types::Partition::default(),
             region: "eu-west-1".parse().unwrap(),
@@ -217,7 +217,7 @@ impl CachedKey {
             .collect();
         let text = key_policy::default_document(&arn.partition, arn.account);
         let policy = Policy::parse(&text, claviger_policy::PolicyKind::Key, &arn.partition).unwrap();
-        std::sync::Arc::new(Self {
+        Arc::new(Self {
             arn_text: arn.to_string().into(),
             arn,
             revision,

@@ -258,10 +258,10 @@ impl Site {
             tags: BTreeMap::from([("where".to_owned(), self.name.to_string())]),
             policy: None,
             id_secret: self.barrier.seal(RecordPlace::id_secret(&key_id).context(), id_secret.expose()).unwrap(),
-            material: SealedMaterial {
+            material: Some(SealedMaterial {
                 id,
                 sealed: self.barrier.seal(RecordPlace::material(&key_id, &id).context(), material.expose()).unwrap(),
-            },
+            }),
         };
         self.propose(CommandBody::CreateKey(Box::new(create))).await.unwrap();
         key_id

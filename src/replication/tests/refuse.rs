@@ -1,6 +1,7 @@
 //! What a receiver must not take, and from whom.
 
 use bytes::Bytes;
+use claviger_crypto::SecretBytes;
 use claviger_crypto::wrap::{BatchHeader, BatchRoute, seal_batch};
 use claviger_protocol::{DOCUMENT_SCHEMA, StatusRecord};
 use claviger_state::DocumentRefusal;
@@ -179,7 +180,7 @@ fn a_known_key_keeps_its_id_secret() {
         document.materials.push(entry.clone());
         let document = encoding::encode(DOCUMENT_SCHEMA, &document).unwrap().into();
         let parcel = Parcel { document, id_secret: true, materials: vec![entry.id] };
-        let body = batch(a, b, route(a, b).await, &[parcel], &[&other, &material]);
+        let body = batch(a, b, route(a, b).await, &[parcel], &[other.into(), material.into()]);
         assert_eq!(send(&world, b, a.node(), body).await, Ok(vec![Err(DocumentRefusal::Invalid)]));
     });
 }
@@ -191,8 +192,8 @@ fn promises_and_secrets_must_agree() {
         let (a, b) = (world.site(A), world.site(B));
         let id = undelivered(&world, a, b, 1).await[0];
         let (parcel, secrets) = parcel(a, &id);
-        let one = [&secrets[0]];
-        let three = [&secrets[0], &secrets[1], &secrets[1]];
+        let copy = |number: usize| secrets[number].duplicate().unwrap();
+        let (one, three) = (vec![copy(0)], vec![copy(0), copy(1), copy(1)]);
         for secrets in [one.as_slice(), three.as_slice()] {
             let body = batch(a, b, route(a, b).await, std::slice::from_ref(&parcel), secrets);
             assert_eq!(send(&world, b, a.node(), body).await, Err(StatusCode::BAD_REQUEST));

@@ -81,7 +81,9 @@ fn check_operations(spec: KeySpec, usage: KeyUsage, operations: &GrantOperations
         GrantOperation::GetPublicKey => spec.class() == KeyClass::Asymmetric,
     };
     match operations.iter().find(|operation| !fits(operation)) {
-        Some(operation) => Err(ApiError::validation(format!("The grant operation {operation} is not valid for keys of spec {spec} and usage {usage}."))),
+        Some(operation) => {
+            Err(ApiError::validation(format!("The grant operation {operation} is not valid for keys of spec {spec} and usage {usage}.")))
+        }
         None => Ok(()),
     }
 }

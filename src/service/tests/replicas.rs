@@ -32,7 +32,7 @@ impl Primary {
             usage: KeyUsage::EncryptDecrypt,
             origin: Origin::AwsKms,
             created_at: Timestamp::from_millis(1),
-            material: id,
+            material: Some(id),
         });
         Self { document, id_secret, materials: BTreeMap::from([(id, material)]) }
     }
