@@ -40,7 +40,10 @@ fn all(node: &Node, key: &str) -> Vec<(Operation, Value)> {
         (Operation::GetKeyRotationStatus, json!({"KeyId": key})),
         (Operation::ListKeyRotations, json!({"KeyId": key})),
         (Operation::RotateKeyOnDemand, json!({"KeyId": key})),
-        (Operation::GetParametersForImport, json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"})),
+        (
+            Operation::GetParametersForImport,
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}),
+        ),
         (Operation::ImportKeyMaterial, json!({"KeyId": key, "ImportToken": "AQ==", "EncryptedKeyMaterial": "AQ==", "ValidTo": 1})),
         (Operation::DeleteImportedKeyMaterial, json!({"KeyId": key})),
         (Operation::GetKeyLastUsage, json!({"KeyId": key})),
