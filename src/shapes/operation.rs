@@ -156,7 +156,7 @@ impl Operation {
 
     /// Whether a request carries bytes that must not stay in memory.
     pub(crate) const fn request_is_secret(self) -> bool {
-        matches!(self, Self::Encrypt)
+        matches!(self, Self::Encrypt | Self::GenerateMac | Self::Sign | Self::Verify | Self::VerifyMac)
     }
 }
 

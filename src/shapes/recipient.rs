@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use crate::constraint::{Checks, present};
-use crate::decode::{Blob, Object, Text};
+use crate::decode::{Blob, Object, Text, from_json};
 use crate::{ApiError, model};
 
 /// Who is to read the answer. Its one algorithm is RSAES_OAEP_SHA_256.
@@ -19,6 +19,23 @@ pub(crate) struct RecipientWire<'a> {
     #[serde(borrow)]
     key_encryption_algorithm: Option<Text<'a>>,
     attestation_document: Option<Blob>,
+}
+
+/// The member of a body, of the operations that share their other members with one that has none.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Wire<'a> {
+    #[serde(borrow)]
+    recipient: Option<Object<RecipientWire<'a>>>,
+}
+
+/// Reads it by itself; few requests have one, and the others are not decoded twice.
+pub(crate) fn read(body: &[u8]) -> Result<Option<Object<RecipientWire<'_>>>, ApiError> {
+    const NAME: &[u8] = b"\"Recipient\"";
+    if !body.windows(NAME.len()).any(|part| part == NAME) {
+        return Ok(None);
+    }
+    from_json::<Wire<'_>>(body).map(|wire| wire.recipient)
 }
 
 /// The model's constraints.

@@ -41,4 +41,19 @@ mod tests {
         }
         assert_eq!(unsupported_operation("Encrypt"), None);
     }
+
+    #[test]
+    fn the_page_of_the_api_says_what_is_done() {
+        let page = include_str!("../../docs/api.md");
+        let mut rows = std::collections::BTreeMap::new();
+        for line in page.lines().filter(|line| line.starts_with("| ")) {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            if let [operation, done @ ("yes" | "no"), _] = cells[..] {
+                assert_eq!(rows.insert(operation, done == "yes"), None, "{operation} has two rows");
+            }
+        }
+        assert_eq!(rows.len(), Operation::ALL.len() + OPERATIONS.len());
+        assert!(Operation::ALL.iter().all(|operation| rows[operation.as_str()]));
+        assert!(OPERATIONS.iter().all(|(operation, _)| !rows[operation]));
+    }
 }

@@ -22,6 +22,6 @@ impl<R: consensus::Region> Service<R> {
         });
         // Uses are known from the key's first day on.
         let created = record.regional.created_at;
-        Ok(GetKeyLastUsageResponse { key: key.arn.clone(), key_last_usage, tracking_start_date: created, key_creation_date: created })
+        Ok(GetKeyLastUsageResponse { key_id: key.arn.key_id, key_last_usage, tracking_start_date: created, key_creation_date: created })
     }
 }

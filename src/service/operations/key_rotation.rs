@@ -9,7 +9,7 @@ use claviger_shapes::{
 };
 use claviger_state::protocol::{MaterialEntry, MaterialState};
 use claviger_state::{self as state, CommandBody, KeyRecord, Once, StateClass};
-use claviger_types::{ExpirationModel, ImportState, KeyArn, KeyMaterialState, KeyRef, KeySpec, MaterialId, Origin};
+use claviger_types::{ExpirationModel, ImportState, KeyMaterialState, KeyRef, KeySpec, MaterialId, Origin};
 
 use crate::access::{Allowed, Ask, Parameters};
 use crate::cached_key::CachedKey;
@@ -106,10 +106,7 @@ impl<R: consensus::Region> Service<R> {
         let page: Vec<_> = rest.by_ref().take(request.paging.limit).collect();
         let last = page.last().filter(|_| rest.next().is_some());
         let next_marker = last.map(|last| listing.marker(last.id.as_bytes())).transpose()?;
-        Ok(ListKeyRotationsResponse {
-            rotations: page.into_iter().map(|material| entry(&key.arn, &record, material)).collect(),
-            next_marker,
-        })
+        Ok(ListKeyRotationsResponse { rotations: page.into_iter().map(|material| entry(&record, material)).collect(), next_marker })
     }
 }
 
@@ -122,12 +119,12 @@ fn is_listed(material: &MaterialEntry, all: bool) -> bool {
     material.rotated.is_some() || all && material.state != MaterialState::Discarded
 }
 
-fn entry(arn: &KeyArn, record: &KeyRecord, material: &MaterialEntry) -> RotationListEntry {
+fn entry(record: &KeyRecord, material: &MaterialEntry) -> RotationListEntry {
     let import = record.regional.imports.get(&material.id);
     let external = record.document.origin == Origin::External;
     let here = import.filter(|import| import.is_present);
     RotationListEntry {
-        key: arn.clone(),
+        key_id: record.document.key_id,
         key_material_id: material.id,
         key_material_description: import.and_then(|import| import.description.clone()),
         import_state: external.then(|| if here.is_some() { ImportState::Imported } else { ImportState::PendingImport }),

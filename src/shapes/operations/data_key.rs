@@ -76,14 +76,20 @@ struct Wire<'a> {
     key_spec: Option<Text<'a>>,
     #[serde(borrow)]
     grant_tokens: Option<GrantTokensWire<'a>>,
-    /// GenerateDataKey alone has it; for the other it is one of the unknown members.
-    #[serde(borrow)]
-    recipient: Option<Object<RecipientWire<'a>>>,
     dry_run: Option<bool>,
 }
 
 impl DataKeyRequest {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        Self::of(body, recipient::read(body)?)
+    }
+
+    /// The operation without plaintext has no Recipient in the model: there it is one of the unknown members.
+    pub(crate) fn parse_without_recipient(body: &[u8]) -> Result<Self, ApiError> {
+        Self::of(body, None)
+    }
+
+    fn of(body: &[u8], recipient: Option<Object<RecipientWire<'_>>>) -> Result<Self, ApiError> {
         let wire: Wire<'_> = from_json(body)?;
         let mut checks = Checks::default();
         checks.required("keyId", wire.key_id.as_ref());
@@ -91,7 +97,7 @@ impl DataKeyRequest {
         checks.range("numberOfBytes", wire.number_of_bytes, 1, i32::try_from(RANDOM_BYTES_MAX).unwrap_or(i32::MAX));
         checks.text("keySpec", wire.key_spec.as_ref(), &model::DATA_KEY_SPEC);
         checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
-        recipient::check(&mut checks, wire.recipient.as_ref());
+        recipient::check(&mut checks, recipient.as_ref());
         checks.finish()?;
         let number_of_bytes = match (wire.key_spec.as_ref().map(|text| text.0.as_ref()), wire.number_of_bytes) {
             (Some("AES_256"), None) => 32,
@@ -107,13 +113,8 @@ impl DataKeyRequest {
             number_of_bytes,
             grant_tokens: grant_tokens(wire.grant_tokens)?,
             dry_run: DryRun::new(wire.dry_run),
-            recipient: recipient::parse(wire.recipient)?,
+            recipient: recipient::parse(recipient)?,
         })
-    }
-
-    /// The operation without plaintext has no Recipient in the model: it is one of the unknown members.
-    pub(crate) fn parse_without_recipient(body: &[u8]) -> Result<Self, ApiError> {
-        Ok(Self { recipient: None, ..Self::parse(body)? })
     }
 }
 

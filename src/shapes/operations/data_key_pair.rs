@@ -87,13 +87,20 @@ struct Wire<'a> {
     key_pair_spec: Option<Text<'a>>,
     #[serde(borrow)]
     grant_tokens: Option<GrantTokensWire<'a>>,
-    #[serde(borrow)]
-    recipient: Option<Object<RecipientWire<'a>>>,
     dry_run: Option<bool>,
 }
 
 impl DataKeyPairRequest {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        Self::of(body, recipient::read(body)?)
+    }
+
+    /// The operation without plaintext has no Recipient in the model: there it is one of the unknown members.
+    pub(crate) fn parse_without_recipient(body: &[u8]) -> Result<Self, ApiError> {
+        Self::of(body, None)
+    }
+
+    fn of(body: &[u8], recipient: Option<Object<RecipientWire<'_>>>) -> Result<Self, ApiError> {
         let wire: Wire<'_> = from_json(body)?;
         let mut checks = Checks::default();
         checks.required("keyId", wire.key_id.as_ref());
@@ -101,7 +108,7 @@ impl DataKeyPairRequest {
         checks.required("keyPairSpec", wire.key_pair_spec.as_ref());
         checks.text("keyPairSpec", wire.key_pair_spec.as_ref(), &model::DATA_KEY_PAIR_SPEC);
         checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
-        recipient::check(&mut checks, wire.recipient.as_ref());
+        recipient::check(&mut checks, recipient.as_ref());
         checks.finish()?;
         Ok(Self {
             encryption_context: encryption_context(wire.encryption_context)?,
@@ -109,12 +116,7 @@ impl DataKeyPairRequest {
             key_pair_spec: choice("KeyPairSpec", &present(wire.key_pair_spec)?)?,
             grant_tokens: grant_tokens(wire.grant_tokens)?,
             dry_run: DryRun::new(wire.dry_run),
-            recipient: recipient::parse(wire.recipient)?,
+            recipient: recipient::parse(recipient)?,
         })
-    }
-
-    /// The operation without plaintext has no Recipient in the model: it is one of the unknown members.
-    pub(crate) fn parse_without_recipient(body: &[u8]) -> Result<Self, ApiError> {
-        Ok(Self { recipient: None, ..Self::parse(body)? })
     }
 }

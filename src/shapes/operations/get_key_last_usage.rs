@@ -1,6 +1,6 @@
 //! GetKeyLastUsage's response.
 
-use claviger_types::{KeyArn, Timestamp};
+use claviger_types::{KeyId, Timestamp};
 use serde::Serialize;
 
 use crate::{Operation, encode};
@@ -10,8 +10,8 @@ use crate::{Operation, encode};
 #[serde(rename_all = "PascalCase")]
 pub struct GetKeyLastUsageResponse {
     /// The key.
-    #[serde(rename = "KeyId", serialize_with = "encode::text")]
-    pub key: KeyArn,
+    #[serde(serialize_with = "encode::text")]
+    pub key_id: KeyId,
     /// Empty if it was not used since tracking began.
     pub key_last_usage: KeyLastUsage,
     /// Since when it is known.

@@ -200,7 +200,7 @@ mod tests {
 
     use super::*;
 
-    fn import(members: Value) -> Result<ImportKeyMaterialRequest, String> {
+    fn import(members: &Value) -> Result<ImportKeyMaterialRequest, String> {
         let mut body = json!({"KeyId": "mrk-000102030405060708090a0b0c0d0e0f", "ImportToken": "AQ==", "EncryptedKeyMaterial": "Ag=="});
         body.as_object_mut().unwrap().append(&mut members.as_object().unwrap().clone());
         ImportKeyMaterialRequest::parse(body.to_string().as_bytes()).map_err(|error| error.to_string())
@@ -209,22 +209,22 @@ mod tests {
     #[test]
     fn a_date_exactly_when_it_expires() {
         let without = "ValidationException: A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES";
-        assert_eq!(import(json!({})).unwrap_err(), without);
-        assert_eq!(import(json!({"ExpirationModel": "KEY_MATERIAL_EXPIRES"})).unwrap_err(), without);
+        assert_eq!(import(&json!({})).unwrap_err(), without);
+        assert_eq!(import(&json!({"ExpirationModel": "KEY_MATERIAL_EXPIRES"})).unwrap_err(), without);
         let never = json!({"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE"});
-        assert_eq!(import(never).unwrap().valid_to, None);
-        assert!(import(json!({"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE", "ValidTo": 1})).is_err());
-        assert_eq!(import(json!({"ValidTo": 1_700_000_000.5})).unwrap().valid_to, Some(Timestamp::from_millis(1_700_000_000_500)));
+        assert_eq!(import(&never).unwrap().valid_to, None);
+        assert!(import(&json!({"ExpirationModel": "KEY_MATERIAL_DOES_NOT_EXPIRE", "ValidTo": 1})).is_err());
+        assert_eq!(import(&json!({"ValidTo": 1_700_000_000.5})).unwrap().valid_to, Some(Timestamp::from_millis(1_700_000_000_500)));
         for bad in [json!(-1), json!(1e300), json!("2026-01-01")] {
-            assert!(import(json!({ "ValidTo": bad })).unwrap_err().starts_with("SerializationException"));
+            assert!(import(&json!({ "ValidTo": bad })).unwrap_err().starts_with("SerializationException"));
         }
     }
 
     #[test]
     fn a_new_material_has_no_id_yet() {
         let id = "0f".repeat(32);
-        let request = import(json!({"ValidTo": 1, "ImportType": "EXISTING_KEY_MATERIAL", "KeyMaterialId": id})).unwrap();
+        let request = import(&json!({"ValidTo": 1, "ImportType": "EXISTING_KEY_MATERIAL", "KeyMaterialId": id})).unwrap();
         assert_eq!(request.key_material_id.unwrap().to_string(), id);
-        assert!(import(json!({"ValidTo": 1, "ImportType": "NEW_KEY_MATERIAL", "KeyMaterialId": id})).is_err());
+        assert!(import(&json!({"ValidTo": 1, "ImportType": "NEW_KEY_MATERIAL", "KeyMaterialId": id})).is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! EnableKeyRotation's request, GetKeyRotationStatus's response, and ListKeyRotations.
 
 use claviger_types::limits::{LIST_KEY_ROTATIONS_LIMIT_MAX, ROTATION_PERIOD_DAYS, ROTATION_PERIOD_DAYS_DEFAULT};
-use claviger_types::{ExpirationModel, ImportState, KeyArn, KeyMaterialState, KeyRef, MaterialId, RotationType, Timestamp};
+use claviger_types::{ExpirationModel, ImportState, KeyArn, KeyId, KeyMaterialState, KeyRef, MaterialId, RotationType, Timestamp};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::paging::{self, Paging};
@@ -64,8 +64,8 @@ pub struct ListKeyRotationsResponse {
 #[serde(rename_all = "PascalCase")]
 pub struct RotationListEntry {
     /// The key.
-    #[serde(rename = "KeyId", serialize_with = "encode::text")]
-    pub key: KeyArn,
+    #[serde(serialize_with = "encode::text")]
+    pub key_id: KeyId,
     /// The material.
     #[serde(serialize_with = "encode::text")]
     pub key_material_id: MaterialId,

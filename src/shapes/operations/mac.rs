@@ -3,6 +3,7 @@
 use claviger_types::limits::{CIPHERTEXT_BYTES_MAX, PLAINTEXT_BYTES_MAX};
 use claviger_types::{KeyArn, KeyRef, MacAlgorithm};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{GrantTokensWire, grant_tokens};
 use crate::choice::choice;
@@ -11,13 +12,12 @@ use crate::decode::{Blob, Text, from_json};
 use crate::key_ref::{self, Forms};
 use crate::{ApiError, DryRun, GrantTokens, encode, model};
 
-/// What to make a MAC of.
-#[derive(Debug)]
+/// What to make a MAC of. No `Debug`: AWS's model calls the message sensitive.
 pub struct GenerateMacRequest {
     /// The key.
     pub key: KeyRef,
     /// 1 to 4096 bytes.
-    pub message: Vec<u8>,
+    pub message: Zeroizing<Vec<u8>>,
     /// The algorithm.
     pub mac_algorithm: MacAlgorithm,
     /// Tokens of grants that may not be known here yet.
@@ -26,8 +26,7 @@ pub struct GenerateMacRequest {
     pub dry_run: DryRun,
 }
 
-/// What to verify.
-#[derive(Debug)]
+/// What to verify. No `Debug`, like the rest of it.
 pub struct VerifyMacRequest {
     /// The rest of it is as for GenerateMac.
     pub authenticated: GenerateMacRequest,
@@ -100,7 +99,7 @@ impl GenerateMacRequest {
     fn of(wire: Wire<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             key: key_ref::parse(&present(wire.key_id)?, Forms::Cryptographic)?,
-            message: present(wire.message)?.into_public(),
+            message: present(wire.message)?.0,
             mac_algorithm: choice("MacAlgorithm", &present(wire.mac_algorithm)?)?,
             grant_tokens: grant_tokens(wire.grant_tokens)?,
             dry_run: DryRun::new(wire.dry_run),

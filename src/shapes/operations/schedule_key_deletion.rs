@@ -56,7 +56,7 @@ impl ScheduleKeyDeletionRequest {
         // The shape of the model allows more than AWS's text, which is what AWS does.
         let Some(pending_window_in_days) = days else {
             let (first, last) = (DELETION_WINDOW_DAYS.start(), DELETION_WINDOW_DAYS.end());
-            return Err(ApiError::validation(format!("PendingWindowInDays must be from {first} to {last}.")));
+            return Err(ApiError::validation(format!("PendingWindowInDays must be between {first} and {last}")));
         };
         Ok(Self { key: key_ref::parse(&present(wire.key_id)?, Forms::Management)?, pending_window_in_days })
     }

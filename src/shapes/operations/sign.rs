@@ -3,6 +3,7 @@
 use claviger_types::limits::{CIPHERTEXT_BYTES_MAX, PLAINTEXT_BYTES_MAX};
 use claviger_types::{KeyArn, KeyRef, MessageType, SigningAlgorithm};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{GrantTokensWire, grant_tokens};
 use crate::choice::{choice, optional};
@@ -11,13 +12,12 @@ use crate::decode::{Blob, Text, from_json};
 use crate::key_ref::{self, Forms};
 use crate::{ApiError, DryRun, GrantTokens, encode, model};
 
-/// What to sign.
-#[derive(Debug)]
+/// What to sign. No `Debug`: AWS's model calls the message sensitive.
 pub struct SignRequest {
     /// The key.
     pub key: KeyRef,
     /// 1 to 4096 bytes: the message, its digest, or its representative.
-    pub message: Vec<u8>,
+    pub message: Zeroizing<Vec<u8>>,
     /// Which of them.
     pub message_type: MessageType,
     /// The algorithm.
@@ -28,8 +28,7 @@ pub struct SignRequest {
     pub dry_run: DryRun,
 }
 
-/// What to verify.
-#[derive(Debug)]
+/// What to verify. No `Debug`, like the rest of it.
 pub struct VerifyRequest {
     /// The rest of it is as for Sign.
     pub signed: SignRequest,
@@ -105,7 +104,7 @@ impl SignRequest {
     fn of(wire: Wire<'_>) -> Result<Self, ApiError> {
         Ok(Self {
             key: key_ref::parse(&present(wire.key_id)?, Forms::Cryptographic)?,
-            message: present(wire.message)?.into_public(),
+            message: present(wire.message)?.0,
             message_type: optional("MessageType", wire.message_type.as_ref())?.unwrap_or(MessageType::Raw),
             signing_algorithm: choice("SigningAlgorithm", &present(wire.signing_algorithm)?)?,
             grant_tokens: grant_tokens(wire.grant_tokens)?,
