@@ -119,10 +119,12 @@ impl SharedDoc {
         }
         let state = if has_materials { MaterialState::Pending } else { MaterialState::Current };
         match held {
-            Some(at) => next.materials[at].state = state,
+            // It was withdrawn before: now it is the youngest.
+            Some(at) => drop(next.materials.remove(at)),
             None if self.materials.len() >= MATERIALS_PER_KEY_MAX => return Err(LifeError::TooManyMaterials),
-            None => next.materials.push(MaterialEntry { id, created_at: now, state, rotated: None }),
+            None => {}
         }
+        next.materials.push(MaterialEntry { id, created_at: now, state, rotated: None });
         Ok(next)
     }
 
@@ -146,8 +148,10 @@ impl SharedDoc {
 
     fn make_current(&mut self, id: MaterialId, kind: RotationType, at: Timestamp) -> Result<(), LifeError> {
         let known = self.materials.iter().position(|material| material.id == id);
-        if known.is_none() && self.materials.len() >= MATERIALS_PER_KEY_MAX {
-            return Err(LifeError::TooManyMaterials);
+        match known {
+            Some(at) if self.materials[at].state != MaterialState::Pending => return Err(LifeError::IncorrectMaterial),
+            None if self.materials.len() >= MATERIALS_PER_KEY_MAX => return Err(LifeError::TooManyMaterials),
+            _ => {}
         }
         for material in &mut self.materials {
             if material.state == MaterialState::Current {
