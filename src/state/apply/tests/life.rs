@@ -51,12 +51,19 @@ pub(super) fn check_destroyed(machine: &Machine, key_id: &KeyId) {
     let id = key_id.to_row();
     for (table, row, _) in machine.tables.rows() {
         let names_it = match table {
-            Table::Invocations | Table::InvocationsByTime | Table::Reservations => false,
             Table::KeysByAccount => row[8..] == id,
             Table::Due => row[9..].starts_with(&id),
             Table::Dirty | Table::DirtyByAge => row.ends_with(&id),
             Table::GrantsByRetiring => row[..row.len() - 32].ends_with(&id),
-            _ => row.starts_with(&id),
+            Table::Keys
+            | Table::Materials
+            | Table::Statuses
+            | Table::AliasesByKey
+            | Table::Grants
+            | Table::GrantsByGrantee
+            | Table::GrantsByContents
+            | Table::LastUsages => row.starts_with(&id),
+            _ => false,
         };
         assert!(!names_it, "{} holds {}", table.name(), hex::encode(row));
     }
