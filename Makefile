@@ -4,6 +4,7 @@
 SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 VENV := .venv
+JAVASCRIPT := tests/clients/javascript
 DEMO_ARGS ?=
 CHAOS_ARGS ?=
 BENCH_ARGS ?=
@@ -61,11 +62,15 @@ bench: setup
 	cargo build --locked --release
 	python3 benches/table.py --claviger target/release/claviger $(BENCH_ARGS)
 
-venv: setup $(VENV)/.installed
+venv: setup $(VENV)/.installed $(JAVASCRIPT)/node_modules/.installed
 
 $(VENV)/.installed: tests/clients/requirements.txt
 	python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement tests/clients/requirements.txt
+	touch $@
+
+$(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package-lock.json
+	cd $(JAVASCRIPT) && npm ci --no-audit --no-fund --silent
 	touch $@
 
 setup:
@@ -73,4 +78,4 @@ setup:
 
 clean:
 	cargo clean
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) $(JAVASCRIPT)/node_modules demo

@@ -12,6 +12,8 @@ needs=(
   "command:python3 python3"
   "command:pkill procps"
   "command:openssl openssl"
+  "command:node nodejs"
+  "command:npm npm"
   "glob:/usr/lib/llvm-*/lib/libclang.so* libclang-dev"
   "glob:/usr/lib/llvm-*/lib/clang/*/include/stddef.h libclang-dev"
   "python:ensurepip python3-venv"

@@ -13,7 +13,7 @@ use std::time::Instant;
 use axum::extract::State;
 use bytes::Bytes;
 use claviger_service::{Context, Invocation};
-use claviger_shapes::{ApiError, ErrorCode, Operation, Request};
+use claviger_shapes::{ApiError, ErrorCode, Operation, Request, unsupported_operation};
 use claviger_tls::{Bodies, Peer};
 use claviger_types::limits::INVOCATION_ID_BYTES_MAX;
 use claviger_types::{Identity, Principal, RevocationFlag};
@@ -126,7 +126,8 @@ fn target(headers: &HeaderMap) -> Result<Operation, ApiError> {
     let Some(name) = name.filter(|name| !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric())) else {
         return Err(unknown(format!("The header X-Amz-Target must be {TARGET_PREFIX}<operation>.")));
     };
-    Operation::from_name(name).ok_or_else(|| unknown(format!("The operation {name} is not known.")))
+    Operation::from_name(name)
+        .ok_or_else(|| unsupported_operation(name).unwrap_or_else(|| unknown(format!("The operation {name} is not known."))))
 }
 
 /// The content type without its parameters; empty when there is none.

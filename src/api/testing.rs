@@ -70,7 +70,10 @@ impl Kms for FakeKms {
             }
             Request::GenerateRandom(request) => {
                 self.gate.acquire().await.unwrap().forget();
-                Ok(Response::GenerateRandom(GenerateRandomResponse { plaintext: vec![7; request.number_of_bytes].into() }))
+                Ok(Response::GenerateRandom(GenerateRandomResponse {
+                    plaintext: Some(vec![7; request.number_of_bytes].into()),
+                    ciphertext_for_recipient: None,
+                }))
             }
             Request::DisableKey(_) => Ok(Response::DisableKey),
             Request::EnableKey(_) => Ok(Response::EnableKey),

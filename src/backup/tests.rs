@@ -83,7 +83,7 @@ impl Fixture {
             tags: BTreeMap::from([("project".to_owned(), "moonshot".to_owned())]),
             policy: None,
             id_secret: seal(RecordPlace::id_secret(&key_id)),
-            material: SealedMaterial { id: material_id, sealed: seal(RecordPlace::material(&key_id, &material_id)) },
+            material: Some(SealedMaterial { id: material_id, sealed: seal(RecordPlace::material(&key_id, &material_id)) }),
         };
         self.apply(CommandBody::CreateKey(Box::new(create)));
     }

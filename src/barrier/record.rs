@@ -9,7 +9,7 @@
 //!       ‖ u32 length and name of the table ‖ u32 length and row
 //! ```
 
-use claviger_crypto::{Secret32, random};
+use claviger_crypto::{Secret32, SecretBytes, random};
 use claviger_types::limits::RECORD_BYTES_MAX;
 use claviger_types::{MaterialId, Sealed};
 use zeroize::Zeroizing;
@@ -109,6 +109,15 @@ impl Barrier {
         Secret32::try_new_with(|slot| self.open(context, &parts, slot))
     }
 
+    /// Opens a sealed secret of any length that a material may have: 32 bytes straight into locked memory.
+    ///
+    /// # Errors
+    /// As [`Barrier::unseal32`]; also when it is longer than a material may be.
+    pub fn unseal_secret(&self, context: RecordContext<'_>, sealed: &Sealed) -> Result<SecretBytes, BarrierError> {
+        let parts = SealedRecord::parse(sealed.as_bytes())?;
+        SecretBytes::try_new_with(parts.ciphertext.len(), |plaintext| self.open(context, &parts, plaintext))
+    }
+
     /// Opens a sealed record into a buffer that is zeroized on drop.
     ///
     /// # Errors
@@ -157,6 +166,7 @@ impl<'a> SealedRecord<'a> {
 
 #[cfg(test)]
 mod tests {
+    use claviger_types::limits::MATERIAL_BYTES_MAX;
     use proptest::prelude::*;
 
     use super::*;
@@ -177,6 +187,20 @@ mod tests {
         assert_ne!(barrier.seal(CONTEXT, secret.expose()).unwrap(), sealed);
         let longer = barrier.seal(CONTEXT, &[1; 33]).unwrap();
         assert!(matches!(barrier.unseal32(CONTEXT, &longer), Err(BarrierError::Record { .. })));
+    }
+
+    #[test]
+    fn a_secret_of_any_length_that_a_material_may_have_comes_back() {
+        let barrier = barrier();
+        for length in [0, 1, 31, 32, 33, 64, MATERIAL_BYTES_MAX] {
+            let secret = SecretBytes::try_new_with(length, random::fill).unwrap();
+            let sealed = barrier.seal(CONTEXT, secret.expose()).unwrap();
+            assert_eq!(barrier.unseal_secret(CONTEXT, &sealed).unwrap().expose(), secret.expose());
+            let elsewhere = RecordContext { row: b"another row", ..CONTEXT };
+            assert!(matches!(barrier.unseal_secret(elsewhere, &sealed), Err(BarrierError::Record { .. })), "{length}");
+        }
+        let longer = barrier.seal(CONTEXT, &[1; MATERIAL_BYTES_MAX + 1]).unwrap();
+        assert!(barrier.unseal_secret(CONTEXT, &longer).is_err());
     }
 
     #[test]

@@ -149,6 +149,7 @@ impl Node {
             backups,
             service: Arc::clone(&service),
         };
+        let scheduled = Arc::clone(&service);
         let in_flight = config.limits.requests_in_flight;
         let api_limits = claviger_api::Limits { running_max: in_flight, waiting_max: in_flight, ..claviger_api::Limits::default() };
         let router = claviger_api::router(service, Arc::new(admin), &api_limits);
@@ -171,6 +172,8 @@ impl Node {
             ),
             serve_plain(admin_listener, "admin", Some(local_operator), at_most(LOCAL_CONNECTIONS), router, stopping.first()),
             replicator.run(stopping.first()),
+            scheduled.schedule(stopping.first()),
+            scheduled.write_usages(stopping.first()),
             follow_leadership(&self.consensus, leads, stopping.first()),
         );
         Ok(())

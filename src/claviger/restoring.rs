@@ -10,7 +10,6 @@ use claviger_backup::{BackupError, Moment, create};
 use claviger_barrier::Barrier;
 use claviger_consensus::{ConsensusError, Region as _, StateView};
 use claviger_shapes::admin::{AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope};
-use claviger_state::protocol::Enablement;
 use claviger_state::{CommandBody, StateError, Tables, read};
 use claviger_types::limits::ADMIT_KEYS_MAX;
 use claviger_types::{Clock, KeyId, KeyRef, SystemClock};
@@ -116,7 +115,7 @@ fn step(tables: &impl Tables, request: &AdmitKeys) -> Result<(Vec<KeyId>, AdmitK
     let mut withheld = Vec::new();
     for id in ids {
         match read::key(tables, &id).map_err(unreadable)? {
-            Some(key) if key.regional.enablement(present) == Enablement::Withheld => withheld.push(id),
+            Some(key) if key.regional.is_withheld(present) => withheld.push(id),
             Some(_) => result.unchanged += 1,
             None => return Err(AdminError::new(AdminErrorCode::NotFound, format!("there is no key {id} in this region"))),
         }

@@ -4,14 +4,14 @@ use std::io;
 
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-/// Runs work where it holds up nobody. On a runtime of one thread it runs at once, in that thread: there a simulation may
-/// be running, in which nothing may depend on when another thread is done.
+/// Runs work where it holds up nobody. On a runtime of one thread, or none, it runs at once, in that thread: there a simulation
+/// may be running, in which nothing may depend on when another thread is done.
 ///
 /// # Errors
 /// When the work panicked, or the runtime is shutting down.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::CurrentThread => Ok(work()),
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Err(_) | Ok(RuntimeFlavor::CurrentThread) => Ok(work()),
         _ => tokio::task::spawn_blocking(work).await.map_err(io::Error::other),
     }
 }

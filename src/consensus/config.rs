@@ -45,6 +45,8 @@ pub struct Timings {
     pub propose: Duration,
     /// How long a node may take to put one append message on its disk.
     pub append: Duration,
+    /// How long after material was destroyed a node begins to erase it from its files, with what else is destroyed meanwhile.
+    pub erase_after: Duration,
 }
 
 impl Default for Timings {
@@ -56,6 +58,7 @@ impl Default for Timings {
             hold: Duration::from_secs(4),
             propose: Duration::from_secs(10),
             append: Duration::from_secs(2),
+            erase_after: Duration::from_secs(10 * 60),
         }
     }
 }

@@ -22,6 +22,7 @@ use crate::applied::AppliedIndex;
 use crate::callers::Room;
 use crate::clocks::{self, Clocks};
 use crate::config::ConsensusConfig;
+use crate::erasure::{Erasure, Files};
 use crate::gate::{Gate, GateTimes};
 use crate::leadership::{self, Leadership, Status};
 use crate::log::Log;
@@ -109,12 +110,13 @@ impl Consensus {
         let applied = AppliedIndex::new(applied_id.map(|id| id.index()));
         let peers = Arc::new(Peers::new(client, config.region.clone(), identity.cluster_id));
         let durable = Arc::clone(&state);
+        let erasure = Erasure::new(storage.local(), applied.get())?;
         let raft = Raft::new(
             config.node_id,
             Arc::new(config.raft()?),
             Network::new(config.node_id, Arc::clone(&peers), config.timings.append),
             Log::new(storage.log(), durable),
-            StateMachine::new(Arc::clone(&state), observer, applied.clone()),
+            StateMachine::new(Arc::clone(&state), observer, applied.clone(), Arc::clone(&erasure)),
         )
         .await
         .map_err(|e| ConsensusError::Raft(e.to_string()))?;
@@ -134,6 +136,8 @@ impl Consensus {
             hurry: Arc::default(),
         };
         tasks.spawn(group.clone().tend());
+        let files = Files { raft: raft.clone(), state: Arc::clone(&state), log: storage.log(), applied: applied.clone() };
+        tasks.spawn(Arc::clone(&erasure).tend(files, config.timings.erase_after));
         tasks.spawn(follow_endpoints(raft.clone(), Arc::clone(&peers)));
         let clocks = Arc::new(Clocks::new(config.node_id, clock, Arc::clone(&state))?);
         tasks.spawn(clocks::tend(Arc::clone(&clocks), raft.clone(), Arc::clone(&peers), leadership.clone(), recovered.clone()));

@@ -13,6 +13,7 @@ mod clocks;
 mod config;
 mod consensus;
 mod due;
+mod erasure;
 mod error;
 mod fault;
 mod gate;
@@ -47,6 +48,8 @@ mod tests_clocks;
 mod tests_cluster;
 #[cfg(test)]
 mod tests_conformance;
+#[cfg(test)]
+mod tests_erasure;
 #[cfg(test)]
 mod tests_members;
 #[cfg(test)]

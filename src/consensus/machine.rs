@@ -20,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 use crate::Observer;
 use crate::applied::AppliedIndex;
+use crate::erasure::Erasure;
 use crate::fault::fault;
 use crate::log::DurableState;
 use crate::raft_types::{Applied, LogId, Proposed, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
@@ -74,6 +75,7 @@ pub(crate) struct StateMachine {
     state: Arc<StateStore>,
     observer: Arc<dyn Observer>,
     applied: AppliedIndex,
+    erasure: Arc<Erasure>,
     /// Snapshots are built and installed one at a time, so that the current one is the newest.
     snapshots: Arc<Mutex<()>>,
     /// openraft's conformance suite applies logs with holes.
@@ -85,11 +87,12 @@ pub(crate) struct StateMachine {
 type Run = Vec<EntryResponder<TypeConfig>>;
 
 impl StateMachine {
-    pub(crate) fn new(state: Arc<StateStore>, observer: Arc<dyn Observer>, applied: AppliedIndex) -> Self {
+    pub(crate) fn new(state: Arc<StateStore>, observer: Arc<dyn Observer>, applied: AppliedIndex, erasure: Arc<Erasure>) -> Self {
         Self {
             state,
             observer,
             applied,
+            erasure,
             snapshots: Arc::default(),
             #[cfg(test)]
             holes_allowed: false,
@@ -136,6 +139,10 @@ impl StateMachine {
         let mut meta = vec![(APPLIED, encode(&last)?)];
         if let Some(membership) = membership {
             meta.push((MEMBERSHIP, encode(&membership)?));
+        }
+        if !effects.destroyed.is_empty() {
+            // Before, so that no crash forgets it.
+            self.erasure.owe(&effects.destroyed, last.index()).map_err(|e| fault("record what is to be erased", &e))?;
         }
         self.state.commit(overlay.into_writes(), &meta).map_err(|e| fault("commit", &e))?;
         self.tell(&effects)?;
@@ -230,7 +237,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_snapshot_builder(&mut self) -> Builder {
-        Builder { state: Arc::clone(&self.state), snapshots: Arc::clone(&self.snapshots) }
+        let (state, snapshots, erasure) = (Arc::clone(&self.state), Arc::clone(&self.snapshots), Arc::clone(&self.erasure));
+        Builder { state, snapshots, erasure }
     }
 
     async fn install_snapshot(&mut self, meta: &SnapshotMeta, snapshot: SnapshotDir) -> io::Result<()> {
@@ -238,6 +246,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             return Err(fault("install a snapshot", &OtherSnapshot));
         }
         let (state, one_at_a_time) = (Arc::clone(&self.state), Arc::clone(&self.snapshots));
+        // Its files may hold what their node has not erased yet, and the log here what was destroyed since.
+        let last_index = meta.last_log_id.map_or(0, |last| last.index());
+        self.erasure.owe_everything(last_index).map_err(|e| fault("record what is to be erased", &e))?;
         // Before, so that nothing cached is served beside the new tables; after, so that nothing read from the old ones
         // meanwhile stays in a cache.
         self.observer.everything_changed();
@@ -268,6 +279,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 pub(crate) struct Builder {
     state: Arc<StateStore>,
     snapshots: Arc<Mutex<()>>,
+    erasure: Arc<Erasure>,
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Builder {
@@ -277,6 +289,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
         let (state, one_at_a_time) = (Arc::clone(&self.state), Arc::clone(&self.snapshots));
         let name =
             applied_in(&state)?.map_or_else(|| "empty".to_owned(), |id| format!("t{}-i{}", id.committed_leader_id().term, id.index()));
+        let number = self.erasure.begin_snapshot();
         let built = blocking("build a snapshot", move || {
             let _one_at_a_time = one_at_a_time.lock();
             let snapshot = state.build_snapshot(&name)?;
@@ -284,6 +297,7 @@ impl RaftSnapshotBuilder<TypeConfig> for Builder {
             Ok(snapshot)
         });
         let snapshot = built.await?;
+        self.erasure.snapshot_is_built(number);
         Ok(Snapshot { meta: meta_of(&snapshot)?, snapshot })
     }
 }

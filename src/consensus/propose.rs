@@ -268,6 +268,13 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::CreateGrant(_)
         | CommandBody::RetireGrant(_)
         | CommandBody::RevokeGrant(_)
+        | CommandBody::ScheduleKeyDeletion(_)
+        | CommandBody::CancelKeyDeletion(_)
+        | CommandBody::SetKeyRotation(_)
+        | CommandBody::RotateKeyOnDemand(_)
+        | CommandBody::ImportKeyMaterial(_)
+        | CommandBody::DeleteImportedKeyMaterial(_)
+        | CommandBody::RecordUsages(_)
         | CommandBody::Tick
         | CommandBody::AcceptClock
         | CommandBody::RegisterNode(_)
@@ -284,6 +291,7 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::Reserve(_)
         | CommandBody::ReceiveDocuments(_)
         | CommandBody::ApplyIdentities(_)
+        | CommandBody::CarryOutDue(_)
         | CommandBody::SetPrincipalDenied(_)
         | CommandBody::ResetKeyPolicy(_) => false,
     }

@@ -418,7 +418,7 @@ pub(crate) fn create_key(number: u64) -> CommandBody {
         tags: BTreeMap::new(),
         policy: None,
         id_secret: Sealed::from_bytes(vec![5]),
-        material: SealedMaterial { id: MaterialId::from_bytes([6; 32]), sealed: Sealed::from_bytes(vec![7; 100]) },
+        material: Some(SealedMaterial { id: MaterialId::from_bytes([6; 32]), sealed: Sealed::from_bytes(vec![7; 100]) }),
     }))
 }
 

@@ -14,6 +14,7 @@ use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder, StorageError};
 use parking_lot::Mutex;
 
 use crate::applied::AppliedIndex;
+use crate::erasure::Erasure;
 use crate::log::{DurableState, Log};
 use crate::machine::{Builder, StateMachine, applied_in};
 use crate::raft_types::{Entry, LogId, Proposed, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
@@ -78,7 +79,8 @@ impl StoreBuilder<TypeConfig, Log, Connected, tempfile::TempDir> for OnDisk {
     async fn build(&self) -> Result<(tempfile::TempDir, Log, Connected), StorageError<TypeConfig>> {
         let dir = tempfile::tempdir().unwrap();
         let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
-        let mut machine = StateMachine::new(storage.state(), Arc::new(NoObserver), AppliedIndex::new(None));
+        let mut machine =
+            StateMachine::new(storage.state(), Arc::new(NoObserver), AppliedIndex::new(None), Erasure::new(storage.local(), None).unwrap());
         machine.holes_allowed = true;
         let log = Log::new(storage.log(), Arc::new(AnythingGoes));
         Ok((dir, log, Connected { machine, state: storage.state() }))
@@ -115,7 +117,8 @@ async fn an_entry_that_does_not_decode_stops_the_node_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
     let applied = AppliedIndex::new(None);
-    let mut machine = StateMachine::new(storage.state(), Arc::new(NoObserver), applied.clone());
+    let mut machine =
+        StateMachine::new(storage.state(), Arc::new(NoObserver), applied.clone(), Erasure::new(storage.local(), None).unwrap());
     apply(&mut machine, vec![entry(0, tick())]).await.unwrap();
     assert_eq!(applied.get(), Some(0));
     // The good entry is of the same run: it is not applied either.
@@ -133,7 +136,8 @@ async fn the_log_is_purged_only_below_what_the_state_has_on_the_disk() {
     use openraft::storage::{IOFlushed, RaftLogStorage};
     let dir = tempfile::tempdir().unwrap();
     let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
-    let mut machine = StateMachine::new(storage.state(), Arc::new(NoObserver), AppliedIndex::new(None));
+    let mut machine =
+        StateMachine::new(storage.state(), Arc::new(NoObserver), AppliedIndex::new(None), Erasure::new(storage.local(), None).unwrap());
     let mut log = Log::new(storage.log(), storage.state());
     let entries: Vec<Entry> = (0..10).map(|index| entry(index, tick())).collect();
     log.append(entries.clone(), IOFlushed::noop()).await.unwrap();
@@ -201,7 +205,8 @@ async fn what_changed_is_told_once_it_is_committed_and_before_its_index_is_publi
     let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
     let applied = AppliedIndex::new(None);
     let recorder = Recorder::new(storage.state(), applied.clone());
-    let mut machine = StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
+    let mut machine =
+        StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone(), Erasure::new(storage.local(), None).unwrap());
     let found = CommandBody::FoundRegion(Box::new(found_region()));
     let create = create_key(7);
     let CommandBody::CreateKey(key) = &create else { unreachable!() };
@@ -221,13 +226,14 @@ async fn what_changed_is_told_once_it_is_committed_and_before_its_index_is_publi
 async fn a_snapshot_is_told_of_before_and_after_its_tables_are_there_and_its_index_is_published_last() {
     let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let [from, to] = dirs.each_ref().map(|dir| Storage::open(dir.path(), StorageOptions::default()).unwrap());
-    let mut source = StateMachine::new(from.state(), Arc::new(NoObserver), AppliedIndex::new(None));
+    let mut source =
+        StateMachine::new(from.state(), Arc::new(NoObserver), AppliedIndex::new(None), Erasure::new(from.local(), None).unwrap());
     apply(&mut source, (0..8).map(|index| entry(index, tick())).collect()).await.unwrap();
     let snapshot = source.get_snapshot_builder().await.build_snapshot().await.unwrap();
 
     let applied = AppliedIndex::new(None);
     let recorder = Recorder::new(to.state(), applied.clone());
-    let machine = StateMachine::new(to.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
+    let machine = StateMachine::new(to.state(), Arc::clone(&recorder) as Arc<_>, applied.clone(), Erasure::new(to.local(), None).unwrap());
     let mut machine = Connected { machine, state: to.state() };
     apply(&mut machine.machine, (0..3).map(|index| entry(index, tick())).collect()).await.unwrap();
     recorder.calls.lock().clear();
@@ -249,7 +255,8 @@ async fn revocation_lists_are_told_of_before_their_index_and_a_node_that_cannot_
     let storage = Storage::open(dir.path(), StorageOptions::default()).unwrap();
     let applied = AppliedIndex::new(None);
     let recorder = Recorder::new(storage.state(), applied.clone());
-    let mut machine = StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone());
+    let mut machine =
+        StateMachine::new(storage.state(), Arc::clone(&recorder) as Arc<_>, applied.clone(), Erasure::new(storage.local(), None).unwrap());
     let found = CommandBody::FoundRegion(Box::new(found_region()));
     let publish = |number: u8| {
         let [this_update, next_update] = [1, 2].map(Timestamp::from_millis);

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use claviger_types::{EncryptionAlgorithm, KeySpec, KeyUsage, MessageType, SigningAlgorithm};
+
 /// Why a cryptographic operation did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum CryptoError {
@@ -45,6 +47,66 @@ pub enum CryptoError {
     /// A secret does not have the 32 bytes it must have.
     #[error("a secret of {0} bytes, expected 32")]
     SecretLength(usize),
+    /// A secret is longer than `limits::MATERIAL_BYTES_MAX`.
+    #[error("a secret of {0} bytes is too long")]
+    SecretTooLong(usize),
+    /// Bytes are no material of the spec they were taken for.
+    #[error("not a material of {spec}: {reason}")]
+    Material {
+        /// The spec.
+        spec: KeySpec,
+        /// What is wrong with them.
+        reason: &'static str,
+    },
+    /// Keys of a spec are not for a usage.
+    #[error("keys of {spec} are not for {usage}")]
+    Usage {
+        /// The spec.
+        spec: KeySpec,
+        /// The usage.
+        usage: KeyUsage,
+    },
+    /// aws-lc could not make a key pair.
+    #[error("no key of {0} could be generated")]
+    KeyGeneration(KeySpec),
+    /// Keys of a spec do not have an algorithm.
+    #[error("{algorithm} is no algorithm of {spec}")]
+    Algorithm {
+        /// The spec.
+        spec: KeySpec,
+        /// The algorithm, in AWS's words.
+        algorithm: &'static str,
+    },
+    /// An algorithm does not sign messages of a type.
+    #[error("{algorithm} does not take messages of type {message_type}")]
+    MessageType {
+        /// The algorithm.
+        algorithm: SigningAlgorithm,
+        /// The type.
+        message_type: MessageType,
+    },
+    /// A digest is not as long as the algorithm's hash. The text is AWS's.
+    #[error("Digest is invalid length for algorithm {algorithm}.")]
+    DigestLength {
+        /// The algorithm.
+        algorithm: SigningAlgorithm,
+    },
+    /// An external mu does not have 64 bytes.
+    #[error("an external mu of {0} bytes, expected 64")]
+    MuLength(usize),
+    /// A plaintext is larger than RSAES-OAEP can take with a key. The text is AWS's.
+    #[error("Algorithm {algorithm} and key spec {spec} cannot encrypt data larger than {bytes_max} bytes.")]
+    RsaPlaintextTooLarge {
+        /// The algorithm.
+        algorithm: EncryptionAlgorithm,
+        /// The key's spec.
+        spec: KeySpec,
+        /// What it can take.
+        bytes_max: usize,
+    },
+    /// Bytes are no public key with which a key can agree on a secret. Which of the reasons it is, is never said.
+    #[error("not a public key on the key's curve, as SubjectPublicKeyInfo in DER")]
+    PeerKey,
     /// HKDF was asked for more than it can give.
     #[error("key derivation failed")]
     KeyDerivation,
@@ -63,7 +125,7 @@ pub enum CryptoError {
     /// Bytes that should be a region's key are not.
     #[error("not a region's key: {0}")]
     RegionKey(&'static str),
-    /// A region's private key could not sign.
+    /// A private key could not sign.
     #[error("signing failed")]
     Sign,
     /// A batch, or a part of it, has a size that it may not have.

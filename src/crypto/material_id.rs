@@ -2,7 +2,7 @@
 
 use claviger_types::{KeyId, MaterialId};
 
-use crate::{CryptoError, Secret32, kdf};
+use crate::{CryptoError, Secret32, SecretBytes, kdf};
 
 const LABEL: &[u8] = b"claviger material id v1";
 
@@ -11,11 +11,19 @@ const LABEL: &[u8] = b"claviger material id v1";
 /// # Errors
 /// None that a caller could cause; see [`kdf::hmac_sha256`].
 pub fn compute(id_secret: &Secret32, key_id: KeyId, material: &Secret32) -> Result<MaterialId, CryptoError> {
-    of_canonical(id_secret, key_id, 32, material.expose())
+    of_bytes(id_secret, key_id, material.expose())
 }
 
-/// For canonical material of any length, of which the known answers have several.
-fn of_canonical(id_secret: &Secret32, key_id: KeyId, length: u16, material: &[u8]) -> Result<MaterialId, CryptoError> {
+/// As [`compute`], for canonical bytes of any length ([`crate::material`]).
+///
+/// # Errors
+/// As [`compute`].
+pub fn of_canonical(id_secret: &Secret32, key_id: KeyId, material: &SecretBytes) -> Result<MaterialId, CryptoError> {
+    of_bytes(id_secret, key_id, material.expose())
+}
+
+fn of_bytes(id_secret: &Secret32, key_id: KeyId, material: &[u8]) -> Result<MaterialId, CryptoError> {
+    let length = u16::try_from(material.len()).map_err(|_| CryptoError::SecretTooLong(material.len()))?;
     let key_id = key_id.to_string();
     kdf::hmac_sha256(id_secret, &[LABEL, key_id.as_bytes(), &length.to_be_bytes(), material]).map(MaterialId::from_bytes)
 }
@@ -32,7 +40,7 @@ mod tests {
         for vector in vectors.material_ids {
             let (id_secret, key_id) = (secret(&vector.id_secret), vector.key_id.parse().unwrap());
             let material = hex::decode(&vector.material).unwrap();
-            let id = of_canonical(&id_secret, key_id, material.len().try_into().unwrap(), &material).unwrap();
+            let id = of_canonical(&id_secret, key_id, &SecretBytes::copy_of(&material).unwrap()).unwrap();
             assert_eq!(id.to_string(), vector.material_id);
             if material.len() == 32 {
                 assert_eq!(compute(&id_secret, key_id, &secret(&vector.material)).unwrap(), id);

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::thread;
 
-use claviger_types::{KeyId, MaterialId};
+use claviger_types::{KeyId, KeySpec, MacAlgorithm, MaterialId, MessageType, SigningAlgorithm};
 
+use crate::mac::MacKey;
 use crate::memory_scan::find_copies;
+use crate::signing::SigningKey;
 use crate::wrap::{self, tests::route};
-use crate::{EncryptionContext, Secret32, blob, kdf, material_id, memory_scan, scrub};
+use crate::{CryptoError, EncryptionContext, Secret32, SecretBytes, blob, import, kdf, material, material_id, memory_scan, scrub};
 
 fn residue_of(secrets: &[&Secret32], work: impl FnOnce() + Send) -> Vec<String> {
     memory_scan::residue_of(&secrets.iter().map(|secret| secret.expose()).collect::<Vec<_>>(), work)
@@ -64,7 +66,8 @@ fn depth_of(work: impl FnOnce() + Send) -> u64 {
 fn no_work_on_secrets_reaches_below_what_is_wiped() {
     let (secret, key) = (Secret32::random().unwrap(), KeyId::from_parts([3; 16], true));
     let context = EncryptionContext::new(&BTreeMap::new()).unwrap();
-    // Wiping reaches exactly that far itself; the rest are the frames of the callers. Without it the depths were 2.5 and 104 KiB.
+    // Wiping reaches exactly that far itself; the rest are the frames of the callers. Without it the depths were 2.5 and 104 KiB,
+    // and for the signatures below 18 and 202 KiB.
     let shallow = depth_of(|| {
         let id = material_id::compute(&secret, key, &secret).unwrap();
         let sealed = blob::seal(&secret, key, id, &context, &[1; 100]).unwrap();
@@ -74,10 +77,51 @@ fn no_work_on_secrets_reaches_below_what_is_wiped() {
     let deep = depth_of(|| {
         let keys = wrap::RegionPrivateKeys::generate().unwrap();
         let header = wrap::BatchHeader { route: route(), number: 1 };
-        let batch = wrap::seal_batch(&keys, &keys.public(), &header, b"documents", &[&secret]).unwrap();
+        let batch = wrap::seal_batch(&keys, &keys.public(), &header, b"documents", &[secret.duplicate().unwrap().into()]).unwrap();
         wrap::open_batch(&keys, &keys.public(), &header.route, &batch).unwrap();
     });
     assert!(deep < scrub::DEEP_BYTES as u64 + 16384, "{deep} bytes");
+    let (seed, digest) = (SecretBytes::from(Secret32::random().unwrap()), [7; 64]);
+    let edwards = SigningKey::open(KeySpec::EccNistEdwards25519, &material::generate(KeySpec::EccNistEdwards25519).unwrap()).unwrap();
+    let deep = depth_of(|| {
+        edwards.sign(SigningAlgorithm::Ed25519PhSha512, MessageType::Digest, &digest).unwrap();
+    });
+    assert!(deep < scrub::DEEP_BYTES as u64 + 16384, "{deep} bytes");
+    let ml_dsa = SigningKey::open(KeySpec::MlDsa87, &seed).unwrap();
+    let deeper = depth_of(|| {
+        ml_dsa.sign(SigningAlgorithm::MlDsaShake256, MessageType::ExternalMu, &digest).unwrap();
+    });
+    assert!(deeper < scrub::DEEPER_BYTES as u64 + 16384, "{deeper} bytes");
+}
+
+#[test]
+fn signing_with_seeds_and_making_macs_leave_neither() {
+    let [seed, edwards_seed, mac_key] = [0; 3].map(|_| Secret32::random().unwrap());
+    let digest = [7; 64];
+    let found = residue_of(&[&seed, &edwards_seed, &mac_key], || {
+        let canonical = SecretBytes::try_new_with(48, |bytes| {
+            bytes[..16].copy_from_slice(&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20]);
+            bytes[16..].copy_from_slice(edwards_seed.expose());
+            Ok::<_, CryptoError>(())
+        });
+        let imported = import::parse(KeySpec::EccNistEdwards25519, canonical.unwrap().expose()).unwrap();
+        let edwards = SigningKey::open(KeySpec::EccNistEdwards25519, &imported).unwrap();
+        drop(imported);
+        for (algorithm, message_type) in
+            [(SigningAlgorithm::Ed25519Sha512, MessageType::Raw), (SigningAlgorithm::Ed25519PhSha512, MessageType::Digest)]
+        {
+            let signature = edwards.sign(algorithm, message_type, &digest).unwrap();
+            assert!(edwards.verify(algorithm, message_type, &digest, &signature).unwrap());
+        }
+        drop(edwards);
+        let ml_dsa = SigningKey::open(KeySpec::MlDsa65, &seed.duplicate().unwrap().into()).unwrap();
+        let signature = ml_dsa.sign(SigningAlgorithm::MlDsaShake256, MessageType::ExternalMu, &digest).unwrap();
+        assert!(ml_dsa.verify(SigningAlgorithm::MlDsaShake256, MessageType::ExternalMu, &digest, &signature).unwrap());
+        let key = MacKey::open(KeySpec::Hmac256, mac_key.duplicate().unwrap().into()).unwrap();
+        let mac = key.generate(MacAlgorithm::HmacSha256, b"a message").unwrap();
+        assert!(key.verify(MacAlgorithm::HmacSha256, b"a message", &mac).unwrap());
+    });
+    assert!(found.is_empty(), "{found:?}");
 }
 
 #[test]
@@ -115,8 +159,9 @@ fn wrapping_and_unwrapping_leave_neither_materials_nor_region_keys() {
     let secrets: Vec<&Secret32> = [&material].into_iter().chain(source.seeds()).chain(target.seeds()).collect();
     let found = residue_of(&secrets, || {
         let header = wrap::BatchHeader { route: route(), number: 1 };
+        let pair = [material.duplicate().unwrap().into(), material.duplicate().unwrap().into()];
         for _ in 0..5 {
-            let batch = wrap::seal_batch(&source, &target.public(), &header, b"documents", &[&material, &material]).unwrap();
+            let batch = wrap::seal_batch(&source, &target.public(), &header, b"documents", &pair).unwrap();
             let opened = wrap::open_batch(&target, &source.public(), &header.route, &batch).unwrap();
             assert_eq!(opened[1].expose(), material.expose());
             drop(wrap::RegionPrivateKeys::from_secret_bytes(&target.to_secret_bytes()).unwrap());

@@ -12,6 +12,9 @@ pub(crate) const SHALLOW_BYTES: usize = 8 * 1024;
 /// Deeper than X-Wing reaches: an expanded ML-KEM-768 key pair and its matrix lie on the stack, more than once.
 pub(crate) const DEEP_BYTES: usize = 192 * 1024;
 
+/// Deeper than ML-DSA-87 reaches when it expands a seed and signs: matrices and vectors of polynomials, by value.
+pub(crate) const DEEPER_BYTES: usize = 384 * 1024;
+
 /// Runs `work`, which hashes or encrypts with secrets, and wipes the 8 KiB of stack that it may have used.
 #[inline]
 pub fn shallow<R>(work: impl FnOnce() -> R) -> R {
@@ -25,6 +28,14 @@ pub fn shallow<R>(work: impl FnOnce() -> R) -> R {
 pub fn deep<R>(work: impl FnOnce() -> R) -> R {
     let result = run(work);
     wipe::<DEEP_BYTES>();
+    result
+}
+
+/// Runs `work`, which expands an ML-DSA key, and wipes the 384 KiB of stack that it may have used.
+#[inline]
+pub(crate) fn deeper<R>(work: impl FnOnce() -> R) -> R {
+    let result = run(work);
+    wipe::<DEEPER_BYTES>();
     result
 }
 

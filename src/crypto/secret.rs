@@ -1,8 +1,9 @@
 //! [`Secret32`]: the only home of long-lived symmetric secrets, and what protects the process round it.
 //!
 //! The bytes lie in a slab that is locked into memory and left out of core images; state of the slab is process-wide.
-//! All of this crate's `unsafe` is in the two files below. A secret is never put anywhere else when locking fails.
+//! All of this crate's `unsafe` is in the files `process.rs` and `slab.rs`. A secret is never put anywhere else when locking fails.
 
+mod bytes;
 mod process;
 mod slab;
 
@@ -10,6 +11,7 @@ use zeroize::Zeroize;
 
 use crate::{CryptoError, random};
 
+pub use bytes::SecretBytes;
 pub use process::{harden_process, swap_is_on};
 
 /// Locks the first part of the slab, so that a process that may lock nothing fails at its start and not later.

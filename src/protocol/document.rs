@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_types::limits::{MATERIALS_PER_KEY_MAX, REGIONS_MAX};
-use claviger_types::{AccountId, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, Timestamp};
+use claviger_types::{AccountId, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, RotationType, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Author, DocumentError, Version};
@@ -32,6 +32,10 @@ pub enum Enablement {
     Disabled,
     /// By a restore of the region (rule 11): until an operator admits the key, whatever EnableKey and DisableKey have left.
     Withheld,
+    /// Imported material is missing here.
+    PendingImport,
+    /// By ScheduleKeyDeletion.
+    PendingDeletion,
 }
 
 /// A region's entry in a multi-region key.
@@ -67,6 +71,28 @@ pub struct MaterialEntry {
     pub created_at: Timestamp,
     /// Its use.
     pub state: MaterialState,
+    /// The rotation that made it current; `None` for a key's first material, and for one that never was current.
+    pub rotated: Option<Rotated>,
+}
+
+/// How and when a material became current in place of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rotated {
+    /// Why.
+    pub kind: RotationType,
+    /// When, in log time of the primary.
+    pub at: Timestamp,
+}
+
+/// The rotation of a key's material: automatic, and what was used of the other kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Rotation {
+    /// When the material is due to be rotated next; `None` while automatic rotation is off.
+    pub next_at: Option<Timestamp>,
+    /// The period, days: the one in force, or the last one.
+    pub period_days: Option<u16>,
+    /// Rotations on demand in the key's life.
+    pub on_demand_used: u8,
 }
 
 /// The shared document. A single-region key uses the same structure with no members.
@@ -88,6 +114,8 @@ pub struct SharedDoc {
     pub created_at: Timestamp,
     /// The regions of a multi-region key, its primary among them; empty for a single-region key.
     pub members: BTreeMap<Region, Member>,
+    /// Rotation of the material.
+    pub rotation: Rotation,
     /// All versions of the material, oldest first.
     pub materials: Vec<MaterialEntry>,
 }
@@ -109,8 +137,8 @@ pub struct NewDocument {
     pub origin: Origin,
     /// Log time of the creation.
     pub created_at: Timestamp,
-    /// The id of the first material.
-    pub material: MaterialId,
+    /// The id of the first material; `None` for a key that waits for its import.
+    pub material: Option<MaterialId>,
 }
 
 impl SharedDoc {
@@ -131,7 +159,12 @@ impl SharedDoc {
             origin: new.origin,
             created_at: new.created_at,
             members,
-            materials: vec![MaterialEntry { id: new.material, created_at: new.created_at, state: MaterialState::Current }],
+            rotation: Rotation::default(),
+            materials: new
+                .material
+                .map(|id| MaterialEntry { id, created_at: new.created_at, state: MaterialState::Current, rotated: None })
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -145,7 +178,7 @@ impl SharedDoc {
         self.version.epoch.author == *author
     }
 
-    /// The material that encrypts. [`SharedDoc::validate`] holds that there is exactly one.
+    /// The material that encrypts. [`SharedDoc::validate`] holds that there is exactly one, but for a key that waits for its first import.
     pub fn current_material(&self) -> Option<&MaterialEntry> {
         self.materials.iter().find(|material| material.state == MaterialState::Current)
     }
@@ -153,6 +186,16 @@ impl SharedDoc {
     /// Whether `id` is one of the document's materials.
     pub fn names_material(&self, id: &MaterialId) -> bool {
         self.materials.iter().any(|material| material.id == *id)
+    }
+
+    /// The materials that are or were current: those that an EXTERNAL key needs to be usable (rules page, section 7).
+    pub fn permanent_materials(&self) -> impl Iterator<Item = &MaterialEntry> {
+        self.materials.iter().filter(|material| matches!(material.state, MaterialState::Current | MaterialState::Past))
+    }
+
+    /// The imported material that waits for its rotation.
+    pub fn pending_material(&self) -> Option<&MaterialEntry> {
+        self.materials.iter().find(|material| material.state == MaterialState::Pending)
     }
 
     /// The ids of all materials.
@@ -168,6 +211,8 @@ impl SharedDoc {
             Some(MemberStatus::Active) | None => match enablement {
                 Enablement::Enabled => KeyState::Enabled,
                 Enablement::Disabled | Enablement::Withheld => KeyState::Disabled,
+                Enablement::PendingImport => KeyState::PendingImport,
+                Enablement::PendingDeletion => KeyState::PendingDeletion,
             },
         }
     }
@@ -186,16 +231,15 @@ impl SharedDoc {
         if self.members.len() > REGIONS_MAX || self.materials.len() > MATERIALS_PER_KEY_MAX {
             return Err(DocumentError::TooLarge);
         }
-        if self.materials.iter().filter(|material| material.state == MaterialState::Current).count() != 1 {
+        let waits_for_import = self.origin == Origin::External && self.permanent_materials().next().is_none();
+        let current = self.materials.iter().filter(|material| material.state == MaterialState::Current).count();
+        if current != usize::from(!waits_for_import) {
             return Err(DocumentError::CurrentMaterial);
         }
         if self.material_ids().len() != self.materials.len() {
             return Err(DocumentError::RepeatedMaterial);
         }
-        let imported = match self.origin {
-            Origin::AwsKms => false,
-        };
-        if !imported && self.materials.iter().any(|material| material.state == MaterialState::Discarded) {
+        if self.origin != Origin::External && self.materials.iter().any(|material| material.state == MaterialState::Discarded) {
             return Err(DocumentError::DiscardedMaterial);
         }
         if self.members.values().any(|member| member.since > self.version || member.born > member.since) {

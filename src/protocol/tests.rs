@@ -33,7 +33,7 @@ fn created(key_id: KeyId) -> SharedDoc {
         usage: KeyUsage::EncryptDecrypt,
         origin: Origin::AwsKms,
         created_at: NOW,
-        material: material(0),
+        material: Some(material(0)),
     })
 }
 
@@ -116,7 +116,7 @@ fn malformed_documents_are_refused() {
         change(&mut document);
         document.validate().unwrap_err()
     };
-    let entry = |number, state| MaterialEntry { id: material(number), created_at: NOW, state };
+    let entry = |number, state| MaterialEntry { id: material(number), created_at: NOW, state, rotated: None };
     assert_eq!(broken(&|document| drop(document.members.remove(&region(0)))), DocumentError::Membership);
     assert_eq!(broken(&|document| document.materials[0].state = MaterialState::Past), DocumentError::CurrentMaterial);
     assert_eq!(broken(&|document| document.materials.push(entry(1, MaterialState::Current))), DocumentError::CurrentMaterial);
@@ -156,7 +156,7 @@ fn rule_4_active_is_earned() {
     // A material that came since has to be there too.
     let mut rotated = document.clone();
     rotated.version = document.version.next();
-    rotated.materials.push(MaterialEntry { id: material(1), created_at: NOW, state: MaterialState::Pending });
+    rotated.materials.push(MaterialEntry { id: material(1), created_at: NOW, state: MaterialState::Pending, rotated: None });
     assert_eq!(rotated.receive_status(&author(0), &good), None);
 }
 
@@ -262,7 +262,12 @@ impl World {
             Event::Rotate => {
                 let mut document = self.primary.clone();
                 document.version = document.version.next();
-                document.materials.push(MaterialEntry { id: material(self.next_material), created_at: NOW, state: MaterialState::Pending });
+                document.materials.push(MaterialEntry {
+                    id: material(self.next_material),
+                    created_at: NOW,
+                    state: MaterialState::Pending,
+                    rotated: None,
+                });
                 self.next_material += 1;
                 self.commit(document);
             }

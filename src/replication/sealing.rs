@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use claviger_barrier::{Barrier, BarrierError, RecordPlace};
 use claviger_crypto::wrap::{RegionPrivateKeys, RegionPublicKeys};
-use claviger_crypto::{CryptoError, Secret32};
+use claviger_crypto::{CryptoError, Secret32, SecretBytes};
 use claviger_state::{Tables, read};
 use claviger_types::{KeyId, MaterialId, Sealed};
 use parking_lot::Mutex;
@@ -67,11 +67,11 @@ impl Sealing {
         self.barrier.seal(RecordPlace::id_secret(key_id).context(), secret.expose())
     }
 
-    pub(crate) fn open_material(&self, key_id: &KeyId, id: &MaterialId, sealed: &Sealed) -> Result<Secret32, BarrierError> {
-        self.barrier.unseal32(RecordPlace::material(key_id, id).context(), sealed)
+    pub(crate) fn open_material(&self, key_id: &KeyId, id: &MaterialId, sealed: &Sealed) -> Result<SecretBytes, BarrierError> {
+        self.barrier.unseal_secret(RecordPlace::material(key_id, id).context(), sealed)
     }
 
-    pub(crate) fn seal_material(&self, key_id: &KeyId, id: &MaterialId, material: &Secret32) -> Result<Sealed, BarrierError> {
+    pub(crate) fn seal_material(&self, key_id: &KeyId, id: &MaterialId, material: &SecretBytes) -> Result<Sealed, BarrierError> {
         self.barrier.seal(RecordPlace::material(key_id, id).context(), material.expose())
     }
 }

@@ -19,7 +19,7 @@ use claviger_shapes::{ApiError, ErrorCode, Operation};
 use claviger_state::{Authorised, read};
 use claviger_types::{AccountId, AliasArn, AliasName, AliasRow, KeyArn, KeyId, KeyRef, Partition, Region};
 
-pub(crate) use self::ask::{Ask, NewGrant, NewKey};
+pub(crate) use self::ask::{Ask, NewGrant, NewKey, Parameters};
 use self::conditions::Conditions;
 use self::key_grants::CallersGrants;
 pub(crate) use self::key_grants::{KeptGrants, view};

@@ -5,9 +5,9 @@ use claviger_consensus::ProposeError;
 use claviger_crypto::CryptoError;
 use claviger_policy::{Action, PolicyError};
 use claviger_shapes::{ApiError, ErrorCode, Operation};
-use claviger_state::{Outcome, Refusal, Response, StateError};
-use claviger_types::limits::{GRANTS_PER_KEY_MAX, TAGS_PER_KEY_MAX};
-use claviger_types::{AliasArn, GrantId, KeyArn, KeyState, Principal, Region};
+use claviger_state::{LifeRefusal, Outcome, Refusal, Response, StateError};
+use claviger_types::limits::{GRANTS_PER_KEY_MAX, MATERIALS_PER_KEY_MAX, TAGS_PER_KEY_MAX};
+use claviger_types::{AliasArn, GrantId, KeyArn, KeyState, Origin, Principal, Region};
 
 use crate::ReservationError;
 
@@ -35,6 +35,12 @@ pub(crate) enum Fault {
     /// A proposal cannot be made at all.
     #[error("a command could not be proposed")]
     Propose(#[source] ProposeError),
+    /// A material of a key is of another kind than its spec and usage.
+    #[error("a material is of another kind than its key")]
+    OtherMaterial,
+    /// A task on the blocking pool did not end.
+    #[error("work on the blocking pool was given up")]
+    Blocking,
     /// What was authorised changed under the request again and again.
     #[error("what was authorised has changed {0} times during one request")]
     Contended(usize),
@@ -75,8 +81,11 @@ pub(crate) fn unusable(arn: &KeyArn, state: KeyState) -> ApiError {
         KeyState::Disabled => ApiError::disabled(arn),
         KeyState::Creating => ApiError::invalid_state(arn, "is creating"),
         KeyState::Unavailable => ApiError::invalid_state(arn, "is unavailable"),
-        // Asked only of states that are not this one.
-        KeyState::Enabled => Fault::Refused(Refusal::InvalidState(state)).into(),
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => ApiError::invalid_state(arn, "is pending deletion"),
+        KeyState::PendingImport => ApiError::invalid_state(arn, "is pending import"),
+        KeyState::Updating => ApiError::invalid_state(arn, "is updating"),
+        // Only CancelKeyDeletion is refused in it.
+        KeyState::Enabled => ApiError::invalid_state(arn, "is not pending deletion"),
     }
 }
 
@@ -143,6 +152,9 @@ impl Subject<'_> {
             (Refusal::InvalidState(state), Some(arn), _) => unusable(arn, state),
             (Refusal::NotAdmitted, Some(arn), _) => not_admitted(arn),
             (Refusal::NotPrimary, Some(arn), _) => ApiError::not_primary(arn),
+            (Refusal::Life(refusal), Some(arn), _) => not_lived(arn, refusal),
+            (Refusal::BadExpiry, ..) => ApiError::validation("ValidTo must be in the future, and no more than 365 days from now."),
+            (Refusal::OtherKind, Some(arn), _) => other_kind(arn),
             (Refusal::AlreadyExists, Some(arn), Some(region)) => ApiError::replica_exists(&arn.key_id, region),
             (Refusal::UnknownPeer, Some(_), Some(region)) => unknown_region(region),
             (Refusal::TooManyRegions, Some(arn), _) => {
@@ -151,6 +163,69 @@ impl Subject<'_> {
             (refusal, ..) => Fault::Refused(refusal).into(),
         }
     }
+}
+
+/// Why the materials of a key stay as they are. The texts are AWS's where one is recorded (rules page, section 1).
+fn not_lived(arn: &KeyArn, refusal: LifeRefusal) -> ApiError {
+    let invalid = |message| ApiError::new(ErrorCode::KmsInvalidState, message);
+    match refusal {
+        LifeRefusal::InOtherRegions => {
+            let message = format!("{arn} is in other regions too, where this cannot be done yet.");
+            ApiError::new(ErrorCode::UnsupportedOperation, message)
+        }
+        LifeRefusal::TooManyRotations => {
+            let message = "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key";
+            ApiError::new(ErrorCode::LimitExceeded, format!("{message}: {arn}"))
+        }
+        LifeRefusal::RotationDue => {
+            ApiError::new(ErrorCode::Conflict, format!("The automatic rotation of {arn} is due within 20 minutes."))
+        }
+        LifeRefusal::NothingPending => invalid(format!("No available key material pending rotation for the key: {arn}.")),
+        LifeRefusal::OtherPending { pending } => invalid(format!(
+            "New key material cannot be imported into KMS key {arn}, because another key material (id: {pending}) is pending rotation."
+        )),
+        LifeRefusal::IncorrectMaterial | LifeRefusal::NoSuchMaterial => {
+            ApiError::new(ErrorCode::IncorrectKeyMaterial, format!("The key material is not the one that {arn} expects."))
+        }
+        LifeRefusal::TooManyMaterials => {
+            ApiError::new(ErrorCode::LimitExceeded, format!("{arn} has {MATERIALS_PER_KEY_MAX} key materials, as many as a key may have."))
+        }
+    }
+}
+
+/// Keys of this origin or spec do not do this: asked first by the service, so this is for a key that was made anew meanwhile.
+fn other_kind(arn: &KeyArn) -> ApiError {
+    ApiError::new(ErrorCode::UnsupportedOperation, format!("{arn} is of a kind for which this operation is not valid."))
+}
+
+/// An operation on a key of another origin (AWS's words).
+pub(crate) fn other_origin(arn: &KeyArn, origin: Origin) -> ApiError {
+    let message = format!("{arn} origin is {origin} which is not valid for this operation.");
+    ApiError::new(ErrorCode::UnsupportedOperation, message)
+}
+
+/// Cryptography that did not happen: for what the request says, or through a fault here.
+pub(crate) fn not_computed(error: CryptoError) -> ApiError {
+    match error {
+        CryptoError::Algorithm { spec, algorithm } => {
+            let message = format!("Algorithm {algorithm} is incompatible with key spec {spec}.");
+            ApiError::new(ErrorCode::InvalidKeyUsage, message)
+        }
+        CryptoError::DigestLength { .. } | CryptoError::RsaPlaintextTooLarge { .. } => ApiError::validation(error.to_string()),
+        CryptoError::MessageType { algorithm, message_type } => {
+            ApiError::validation(format!("MessageType {message_type} is not valid for algorithm {algorithm}."))
+        }
+        CryptoError::MuLength(_) => ApiError::validation("A message of type EXTERNAL_MU must have exactly 64 bytes."),
+        CryptoError::PeerKey => {
+            ApiError::validation("PublicKey is not a public key on the curve of the KMS key, as SubjectPublicKeyInfo in DER.")
+        }
+        error => Fault::from(error).into(),
+    }
+}
+
+/// CancelKeyDeletion of a key that waits for none.
+pub(crate) fn not_pending_deletion(arn: &KeyArn) -> ApiError {
+    ApiError::invalid_state(arn, "is not pending deletion")
 }
 
 /// The target of a ReplicateKey holds no place.

@@ -23,7 +23,9 @@ mod metadata;
 mod operations;
 mod replica_authority;
 mod reservations;
+mod scheduler;
 mod service;
+mod usages;
 mod write;
 
 #[cfg(test)]

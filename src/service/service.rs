@@ -11,6 +11,7 @@ use claviger_types::{Incarnation, KeyArn, KeyId, Partition, Region};
 
 use crate::cached_key::CachedKey;
 use crate::error::{Fault, unavailable};
+use crate::usages::Usages;
 use crate::{Context, KeyCache, ReplicaReservations};
 
 /// What a node knows of itself.
@@ -31,6 +32,7 @@ pub struct Service<R> {
     pub(crate) barrier: Arc<Barrier>,
     pub(crate) cache: Arc<KeyCache>,
     pub(crate) reservations: Arc<dyn ReplicaReservations>,
+    pub(crate) usages: Usages,
 }
 
 impl<R: consensus::Region> Service<R> {
@@ -43,7 +45,7 @@ impl<R: consensus::Region> Service<R> {
         cache: Arc<KeyCache>,
         reservations: Arc<dyn ReplicaReservations>,
     ) -> Self {
-        Self { config, region, barrier, cache, reservations }
+        Self { config, region, barrier, cache, reservations, usages: Usages::default() }
     }
 
     /// Does what `request` asks, if the caller may. What a client cannot be told is logged here.
@@ -62,36 +64,62 @@ impl<R: consensus::Region> Service<R> {
             return Err(self.denied_everything(context, operation));
         }
         Ok(match request {
+            Request::CancelKeyDeletion(request) => Response::CancelKeyDeletion(self.cancel_key_deletion(context, request).await?),
             Request::CreateAlias(request) => {
                 self.create_alias(context, request).await?;
                 Response::CreateAlias
             }
             Request::CreateGrant(request) => Response::CreateGrant(self.create_grant(context, request).await?),
             Request::CreateKey(request) => Response::CreateKey(self.create_key(context, request).await?),
-            Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, &request)?),
+            Request::Decrypt(request) => Response::Decrypt(self.decrypt(context, &request).await?),
             Request::DeleteAlias(request) => {
                 self.delete_alias(context, request).await?;
                 Response::DeleteAlias
             }
+            Request::DeleteImportedKeyMaterial(request) => {
+                Response::DeleteImportedKeyMaterial(self.delete_imported_key_material(context, request).await?)
+            }
+            Request::DeriveSharedSecret(request) => Response::DeriveSharedSecret(self.derive_shared_secret(context, request).await?),
             Request::DescribeKey(request) => Response::DescribeKey(self.describe_key(context, &request)?),
             Request::DisableKey(request) => {
                 self.disable_key(context, request).await?;
                 Response::DisableKey
             }
+            Request::DisableKeyRotation(request) => {
+                self.disable_key_rotation(context, request).await?;
+                Response::DisableKeyRotation
+            }
             Request::EnableKey(request) => {
                 self.enable_key(context, request).await?;
                 Response::EnableKey
             }
+            Request::EnableKeyRotation(request) => {
+                self.enable_key_rotation(context, request).await?;
+                Response::EnableKeyRotation
+            }
             Request::Encrypt(request) => Response::Encrypt(self.encrypt(context, &request)?),
             Request::GenerateDataKey(request) => Response::GenerateDataKey(self.generate_data_key(context, &request)?),
+            Request::GenerateDataKeyPair(request) => Response::GenerateDataKeyPair(self.generate_data_key_pair(context, &request).await?),
+            Request::GenerateDataKeyPairWithoutPlaintext(request) => {
+                Response::GenerateDataKeyPairWithoutPlaintext(self.generate_data_key_pair_without_plaintext(context, &request).await?)
+            }
             Request::GenerateDataKeyWithoutPlaintext(request) => {
                 Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, &request)?)
             }
+            Request::GenerateMac(request) => Response::GenerateMac(self.generate_mac(context, &request)?),
             Request::GenerateRandom(request) => Response::GenerateRandom(self.generate_random(context, &request)?),
+            Request::GetKeyLastUsage(request) => Response::GetKeyLastUsage(self.get_key_last_usage(context, &request)?),
             Request::GetKeyPolicy(request) => Response::GetKeyPolicy(self.get_key_policy(context, &request)?),
+            Request::GetKeyRotationStatus(request) => Response::GetKeyRotationStatus(self.get_key_rotation_status(context, &request)?),
+            Request::GetParametersForImport(request) => {
+                Response::GetParametersForImport(self.get_parameters_for_import(context, request).await?)
+            }
+            Request::GetPublicKey(request) => Response::GetPublicKey(self.get_public_key(context, &request)?),
+            Request::ImportKeyMaterial(request) => Response::ImportKeyMaterial(self.import_key_material(context, request).await?),
             Request::ListAliases(request) => Response::ListAliases(self.list_aliases(context, &request)?),
             Request::ListGrants(request) => Response::ListGrants(self.list_grants(context, request)?),
             Request::ListKeyPolicies(request) => Response::ListKeyPolicies(self.list_key_policies(context, &request)?),
+            Request::ListKeyRotations(request) => Response::ListKeyRotations(self.list_key_rotations(context, &request)?),
             Request::ListKeys(request) => Response::ListKeys(self.list_keys(context, &request)?),
             Request::ListResourceTags(request) => Response::ListResourceTags(self.list_resource_tags(context, &request)?),
             Request::ListRetirableGrants(request) => Response::ListRetirableGrants(self.list_retirable_grants(context, request)?),
@@ -99,7 +127,7 @@ impl<R: consensus::Region> Service<R> {
                 self.put_key_policy(context, request).await?;
                 Response::PutKeyPolicy
             }
-            Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, &request)?),
+            Request::ReEncrypt(request) => Response::ReEncrypt(self.re_encrypt(context, &request).await?),
             Request::ReplicateKey(request) => Response::ReplicateKey(self.replicate_key(context, request).await?),
             Request::RetireGrant(request) => {
                 self.retire_grant(context, request).await?;
@@ -109,6 +137,9 @@ impl<R: consensus::Region> Service<R> {
                 self.revoke_grant(context, request).await?;
                 Response::RevokeGrant
             }
+            Request::RotateKeyOnDemand(request) => Response::RotateKeyOnDemand(self.rotate_key_on_demand(context, request).await?),
+            Request::ScheduleKeyDeletion(request) => Response::ScheduleKeyDeletion(self.schedule_key_deletion(context, request).await?),
+            Request::Sign(request) => Response::Sign(self.sign(context, request).await?),
             Request::TagResource(request) => {
                 self.tag_resource(context, request).await?;
                 Response::TagResource
@@ -125,6 +156,8 @@ impl<R: consensus::Region> Service<R> {
                 self.update_key_description(context, request).await?;
                 Response::UpdateKeyDescription
             }
+            Request::Verify(request) => Response::Verify(self.verify(context, request).await?),
+            Request::VerifyMac(request) => Response::VerifyMac(self.verify_mac(context, &request)?),
         })
     }
 
@@ -136,6 +169,17 @@ impl<R: consensus::Region> Service<R> {
         self.gate_or(&context, ApiError::internal).await?;
         self.caller(&context.principal)?;
         Ok(CallerIdentity::of(&context.principal, &self.config.partition))
+    }
+
+    /// Refuses a Recipient: no attestation document can be verified yet, so nothing may be answered for one.
+    pub(crate) fn check_recipient(&self, recipient: Option<&claviger_shapes::Recipient>) -> Result<(), ApiError> {
+        match recipient {
+            None => Ok(()),
+            Some(_) => Err(ApiError::new(
+                ErrorCode::UnsupportedOperation,
+                "Recipient is not supported: this region verifies no attestation documents.",
+            )),
+        }
     }
 
     /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it; nor is

@@ -289,6 +289,10 @@ pub(crate) struct Scripted {
     pub(crate) fail_propose: Mutex<Option<(ProposeError, bool)>>,
     /// What the next proposal is refused with.
     pub(crate) refuse_propose: Mutex<Option<Refusal>>,
+    /// Why the node may not propose due work, if so.
+    pub(crate) no_due_work: Mutex<Option<NoDueWork>>,
+    /// Due work that was proposed.
+    pub(crate) due_work: AtomicUsize,
 }
 
 impl Scripted {
@@ -303,6 +307,8 @@ impl Scripted {
             after_tables: Mutex::default(),
             fail_propose: Mutex::default(),
             refuse_propose: Mutex::default(),
+            no_due_work: Mutex::default(),
+            due_work: AtomicUsize::default(),
         }
     }
 
@@ -368,10 +374,11 @@ impl Region for Scripted {
     }
 
     fn due_permit(&self) -> Result<DuePermit, NoDueWork> {
-        self.memory.due_permit()
+        self.no_due_work.lock().map_or_else(|| self.memory.due_permit(), Err)
     }
 
     async fn propose_due(&self, permit: &DuePermit, body: CommandBody) -> Result<Outcome, ProposeError> {
+        self.due_work.fetch_add(1, Ordering::SeqCst);
         self.memory.propose_due(permit, body).await
     }
 }

@@ -11,6 +11,7 @@ use std::marker::PhantomData;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use claviger_types::Timestamp;
 use claviger_types::limits::ENCRYPTION_CONTEXT_BYTES_MAX;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -110,6 +111,22 @@ impl<'de> Deserialize<'de> for Blob {
             }
         }
         deserializer.deserialize_str(BlobVisitor)
+    }
+}
+
+/// A time: seconds since the Unix epoch, with or without a fraction. Milliseconds are kept.
+pub(crate) struct Seconds(pub(crate) Timestamp);
+
+impl<'de> Deserialize<'de> for Seconds {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range was checked")]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        /// The year 9999, past which nobody's clock goes.
+        const SECONDS_MAX: f64 = 253_402_300_799.0;
+        let seconds = f64::deserialize(deserializer)?;
+        if !(0.0..=SECONDS_MAX).contains(&seconds) {
+            return Err(D::Error::custom("not a time"));
+        }
+        Ok(Self(Timestamp::from_millis((seconds * 1000.0).round() as u64)))
     }
 }
 

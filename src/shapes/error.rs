@@ -43,16 +43,22 @@ codes! {
     AccessDenied = "AccessDeniedException", 400;
     /// The replica exists.
     AlreadyExists = "AlreadyExistsException", 400;
+    /// Another operation on the key is under way, or about to be.
+    Conflict = "ConflictException", 400;
     /// No leader within the time the read gate waits; SDKs retry.
     DependencyTimeout = "DependencyTimeoutException", 503;
     /// The key is disabled.
     Disabled = "DisabledException", 400;
     /// The dry run would have succeeded.
     DryRunOperation = "DryRunOperationException", 400;
+    /// An import token that is too old.
+    ExpiredImportToken = "ExpiredImportTokenException", 400;
     /// An Authorization header that is not a whole signature.
     IncompleteSignature = "IncompleteSignatureException", 400;
     /// The named key is not the one that encrypted.
     IncorrectKey = "IncorrectKeyException", 400;
+    /// Imported material that is not the one that it must be.
+    IncorrectKeyMaterial = "IncorrectKeyMaterialException", 400;
     /// An alias name that may not be given.
     InvalidAliasName = "InvalidAliasNameException", 400;
     /// An ARN that is none.
@@ -63,6 +69,8 @@ codes! {
     InvalidGrantId = "InvalidGrantIdException", 400;
     /// A token that no grant has.
     InvalidGrantToken = "InvalidGrantTokenException", 400;
+    /// An import token that is none, or another key's.
+    InvalidImportToken = "InvalidImportTokenException", 400;
     /// The key's usage does not allow the operation.
     InvalidKeyUsage = "InvalidKeyUsageException", 400;
     /// A marker that no answer gave.
@@ -71,6 +79,10 @@ codes! {
     InvalidSignature = "InvalidSignatureException", 400;
     /// Something failed here; SDKs retry.
     KmsInternal = "KMSInternalException", 500;
+    /// The MAC is not that of the message.
+    KmsInvalidMac = "KMSInvalidMacException", 400;
+    /// The signature is not that of the message.
+    KmsInvalidSignature = "KMSInvalidSignatureException", 400;
     /// The key's state does not allow the operation.
     KmsInvalidState = "KMSInvalidStateException", 400;
     /// The region does not have the material yet; SDKs retry.

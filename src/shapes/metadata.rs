@@ -1,6 +1,9 @@
 //! KeyMetadata and the rules of what it shows when (rules page, section 3).
 
-use claviger_types::{EncryptionAlgorithm, KeyArn, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, Timestamp};
+use claviger_types::{
+    EncryptionAlgorithm, ExpirationModel, KeyAgreementAlgorithm, KeyArn, KeySpec, KeyState, KeyUsage, MacAlgorithm, MaterialId, Origin,
+    Region, SigningAlgorithm, Timestamp,
+};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -26,8 +29,12 @@ pub struct KeyMetadata {
     pub key_state: KeyState,
     /// `Some` for a multi-region key, and only for one.
     pub multi_region: Option<MultiRegionConfiguration>,
-    /// The material that encrypts. Not shown while the key is Creating.
+    /// The material that encrypts, of a symmetric key. Not shown while the key is Creating.
     pub current_key_material_id: Option<MaterialId>,
+    /// When it will be deleted; shown while it is pending deletion.
+    pub deletion_date: Option<Timestamp>,
+    /// Of imported material, the earliest expiry; the outer one is `None` for a key that was not imported, or lacks its material.
+    pub expiry: Option<Option<Timestamp>>,
 }
 
 /// Where the related keys are. Their ARNs differ from the key's in the region only.
@@ -41,7 +48,7 @@ pub struct MultiRegionConfiguration {
 
 impl Serialize for KeyMetadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_struct("KeyMetadata", 16)?;
+        let mut members = serializer.serialize_struct("KeyMetadata", 19)?;
         members.serialize_field("AWSAccountId", &AsText(&self.arn.account))?;
         members.serialize_field("KeyId", &AsText(&self.arn.key_id))?;
         members.serialize_field("Arn", &AsText(&self.arn))?;
@@ -52,11 +59,19 @@ impl Serialize for KeyMetadata {
         members.serialize_field("KeyState", self.key_state.as_str())?;
         members.serialize_field("Origin", self.origin.as_str())?;
         members.serialize_field("KeyManager", "CUSTOMER")?;
-        members.serialize_field("CustomerMasterKeySpec", self.key_spec.as_str())?;
+        if self.key_spec.is_customer_master_key_spec() {
+            members.serialize_field("CustomerMasterKeySpec", self.key_spec.as_str())?;
+        }
         members.serialize_field("KeySpec", self.key_spec.as_str())?;
-        match self.key_usage {
-            KeyUsage::EncryptDecrypt => {
-                members.serialize_field("EncryptionAlgorithms", &[EncryptionAlgorithm::SymmetricDefault.as_str()])?;
+        serialize_algorithms(&mut members, self.key_spec, self.key_usage)?;
+        if let (Some(date), KeyState::PendingDeletion) = (self.deletion_date, self.key_state) {
+            members.serialize_field("DeletionDate", &date.as_secs_f64())?;
+        }
+        if let Some(valid_to) = self.expiry {
+            let model = if valid_to.is_some() { ExpirationModel::Expires } else { ExpirationModel::DoesNotExpire };
+            members.serialize_field("ExpirationModel", model.as_str())?;
+            if let Some(valid_to) = valid_to {
+                members.serialize_field("ValidTo", &valid_to.as_secs_f64())?;
             }
         }
         members.serialize_field("MultiRegion", &self.multi_region.is_some())?;
@@ -67,6 +82,23 @@ impl Serialize for KeyMetadata {
             members.serialize_field("CurrentKeyMaterialId", &AsText(&material_id))?;
         }
         members.end()
+    }
+}
+
+/// The algorithms of a key, under the name that its usage has for them.
+pub(crate) fn serialize_algorithms<S: SerializeStruct>(members: &mut S, spec: KeySpec, usage: KeyUsage) -> Result<(), S::Error> {
+    fn names<T: Copy>(algorithms: &[T], name: fn(T) -> &'static str) -> Vec<&'static str> {
+        algorithms.iter().map(|algorithm| name(*algorithm)).collect()
+    }
+    match usage {
+        KeyUsage::EncryptDecrypt => {
+            members.serialize_field("EncryptionAlgorithms", &names(spec.encryption_algorithms(), EncryptionAlgorithm::as_str))
+        }
+        KeyUsage::SignVerify => members.serialize_field("SigningAlgorithms", &names(spec.signing_algorithms(), SigningAlgorithm::as_str)),
+        KeyUsage::GenerateVerifyMac => {
+            members.serialize_field("MacAlgorithms", &names(spec.mac_algorithm().as_slice(), MacAlgorithm::as_str))
+        }
+        KeyUsage::KeyAgreement => members.serialize_field("KeyAgreementAlgorithms", &[KeyAgreementAlgorithm::Ecdh.as_str()]),
     }
 }
 
@@ -124,6 +156,8 @@ pub(crate) mod tests {
             key_state: KeyState::Enabled,
             multi_region,
             current_key_material_id: Some(MaterialId::from_bytes([0x0a; 32])),
+            deletion_date: None,
+            expiry: None,
         }
     }
 

@@ -2,47 +2,25 @@
 //!
 //! The expectations come from the model file alone, so a constraint that the code lacks, or words differently, fails here.
 
+use claviger_types::KeySpec;
 use serde_json::{Map, Value, json};
 
-use crate::{ErrorCode, Operation, Request};
+use crate::{ErrorCode, Operation, Request, unsupported_operation};
 
 const KEY: &str = "mrk-000102030405060708090a0b0c0d0e0f";
 const PRINCIPAL: &str = "arn:aws:iam::111122223333:user/alice";
 
-/// The members that do something. Any other member, set to a value that the model allows, must be refused by name.
-fn implemented(operation: Operation) -> &'static [&'static str] {
+/// The members that are refused, whatever they say.
+fn refused(operation: Operation) -> &'static [&'static str] {
     match operation {
-        Operation::CreateAlias | Operation::UpdateAlias => &["AliasName", "TargetKeyId"],
-        Operation::CreateGrant => {
-            &["KeyId", "GranteePrincipal", "RetiringPrincipal", "Operations", "Constraints", "GrantTokens", "Name", "DryRun"]
-        }
-        Operation::CreateKey => &["Policy", "BypassPolicyLockoutSafetyCheck", "Description", "Tags", "MultiRegion"],
-        Operation::Decrypt => &["CiphertextBlob", "EncryptionContext", "GrantTokens", "KeyId"],
-        Operation::DeleteAlias => &["AliasName"],
-        Operation::DescribeKey => &["KeyId", "GrantTokens"],
-        Operation::DisableKey | Operation::EnableKey => &["KeyId"],
-        Operation::Encrypt => &["KeyId", "Plaintext", "EncryptionContext", "GrantTokens"],
-        Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => {
-            &["KeyId", "EncryptionContext", "NumberOfBytes", "KeySpec", "GrantTokens"]
-        }
-        Operation::GenerateRandom => &["NumberOfBytes"],
-        Operation::GetKeyPolicy => &["KeyId", "PolicyName"],
-        Operation::ListAliases | Operation::ListKeyPolicies | Operation::ListResourceTags => &["KeyId", "Limit", "Marker"],
-        Operation::ListGrants => &["Limit", "Marker", "KeyId", "GrantId", "GranteePrincipal"],
-        Operation::ListKeys => &["Limit", "Marker"],
-        Operation::ListRetirableGrants => &["Limit", "Marker", "RetiringPrincipal"],
-        Operation::PutKeyPolicy => &["KeyId", "PolicyName", "Policy", "BypassPolicyLockoutSafetyCheck"],
-        Operation::ReEncrypt => {
-            &["CiphertextBlob", "SourceEncryptionContext", "SourceKeyId", "DestinationKeyId", "DestinationEncryptionContext", "GrantTokens"]
-        }
-        Operation::ReplicateKey => &["KeyId", "ReplicaRegion", "Policy", "BypassPolicyLockoutSafetyCheck", "Description", "Tags"],
-        Operation::RetireGrant => &["GrantToken", "KeyId", "GrantId", "DryRun"],
-        Operation::RevokeGrant => &["KeyId", "GrantId", "DryRun"],
-        Operation::TagResource => &["KeyId", "Tags"],
-        Operation::UntagResource => &["KeyId", "TagKeys"],
-        Operation::UpdateKeyDescription => &["KeyId", "Description"],
+        Operation::CreateKey => &["CustomKeyStoreId", "XksKeyId"],
+        Operation::GenerateRandom => &["CustomKeyStoreId"],
+        _ => &[],
     }
 }
+
+/// Values that the model has and Claviger has not.
+const REFUSED_VALUES: &[&str] = &["SM2", "SM2PKE", "SM2DSA", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE", "RSAES_PKCS1_V1_5"];
 
 /// The smallest body that is accepted.
 pub(crate) fn accepted(operation: Operation) -> Map<String, Value> {
@@ -52,8 +30,18 @@ pub(crate) fn accepted(operation: Operation) -> Map<String, Value> {
         Operation::CreateKey | Operation::ListAliases | Operation::ListKeys => json!({}),
         Operation::Decrypt => json!({"CiphertextBlob": "AQ=="}),
         Operation::DeleteAlias => json!({"AliasName": "alias/a"}),
-        Operation::DescribeKey
+        Operation::CancelKeyDeletion
+        | Operation::DeleteImportedKeyMaterial
+        | Operation::DescribeKey
         | Operation::DisableKey
+        | Operation::DisableKeyRotation
+        | Operation::EnableKeyRotation
+        | Operation::GetKeyLastUsage
+        | Operation::GetKeyRotationStatus
+        | Operation::GetPublicKey
+        | Operation::ListKeyRotations
+        | Operation::RotateKeyOnDemand
+        | Operation::ScheduleKeyDeletion
         | Operation::EnableKey
         | Operation::GetKeyPolicy
         | Operation::ListGrants
@@ -62,6 +50,20 @@ pub(crate) fn accepted(operation: Operation) -> Map<String, Value> {
         Operation::Encrypt => json!({"KeyId": KEY, "Plaintext": "AQ=="}),
         Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext => json!({"KeyId": KEY, "NumberOfBytes": 32}),
         Operation::GenerateRandom => json!({"NumberOfBytes": 32}),
+        Operation::DeriveSharedSecret => json!({"KeyId": KEY, "KeyAgreementAlgorithm": "ECDH", "PublicKey": "AQ=="}),
+        Operation::GenerateDataKeyPair | Operation::GenerateDataKeyPairWithoutPlaintext => {
+            json!({"KeyId": KEY, "KeyPairSpec": "ECC_NIST_P256"})
+        }
+        Operation::GenerateMac => json!({"KeyId": KEY, "Message": "AQ==", "MacAlgorithm": "HMAC_SHA_256"}),
+        Operation::VerifyMac => json!({"KeyId": KEY, "Message": "AQ==", "MacAlgorithm": "HMAC_SHA_256", "Mac": "AQ=="}),
+        Operation::Sign => json!({"KeyId": KEY, "Message": "AQ==", "SigningAlgorithm": "ECDSA_SHA_256"}),
+        Operation::Verify => json!({"KeyId": KEY, "Message": "AQ==", "SigningAlgorithm": "ECDSA_SHA_256", "Signature": "AQ=="}),
+        Operation::GetParametersForImport => {
+            json!({"KeyId": KEY, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"})
+        }
+        Operation::ImportKeyMaterial => {
+            json!({"KeyId": KEY, "ImportToken": "AQ==", "EncryptedKeyMaterial": "AQ==", "ValidTo": 1_700_000_000})
+        }
         Operation::ListRetirableGrants => json!({"RetiringPrincipal": PRINCIPAL}),
         Operation::PutKeyPolicy => json!({"KeyId": KEY, "Policy": "{}"}),
         Operation::ReEncrypt => json!({"CiphertextBlob": "AQ==", "DestinationKeyId": KEY}),
@@ -88,19 +90,51 @@ fn parse(operation: Operation, body: &Map<String, Value>) -> Result<(), (ErrorCo
 fn with(operation: Operation, member: &str, value: Value) -> Map<String, Value> {
     let mut body = accepted(operation);
     match (operation, member) {
-        (_, "KeySpec") => drop(body.remove("NumberOfBytes")),
+        (Operation::GenerateDataKey | Operation::GenerateDataKeyWithoutPlaintext, "KeySpec") => drop(body.remove("NumberOfBytes")),
         (Operation::RetireGrant, "KeyId" | "GrantId") => body = accepted(Operation::RevokeGrant),
+        (Operation::ImportKeyMaterial, "KeyMaterialId") => drop(body.insert("ImportType".into(), json!("EXISTING_KEY_MATERIAL"))),
+        (Operation::ImportKeyMaterial, "ExpirationModel") if value == "KEY_MATERIAL_DOES_NOT_EXPIRE" => drop(body.remove("ValidTo")),
+        (Operation::Decrypt | Operation::ReEncrypt, "DryRunModifiers") => drop(body.insert("DryRun".into(), json!(true))),
+        (Operation::CreateKey, "KeyUsage" | "KeySpec" | "CustomerMasterKeySpec") => {
+            // A usage and a spec that fit.
+            let (spec, usage) = fitting(value.as_str().unwrap_or_default());
+            body.insert("KeySpec".into(), json!(spec));
+            body.insert("KeyUsage".into(), json!(usage));
+            if member == "CustomerMasterKeySpec" {
+                body.remove("KeySpec");
+            }
+        }
+        _ => {}
+    }
+    match (operation, member) {
+        (Operation::Decrypt, "DryRunModifiers") => drop(body.insert("KeyId".into(), json!(KEY))),
+        (Operation::ReEncrypt, "DryRunModifiers") => drop(body.insert("SourceKeyId".into(), json!(KEY))),
         _ => {}
     }
     body.insert(member.to_owned(), value);
     body
 }
 
-/// A value of the shape that the model allows; of an enum the last value, which is seldom the implemented one.
+/// A spec and a usage that go together, one of them this one if it is any.
+fn fitting(text: &str) -> (&str, &str) {
+    if let Some(spec) = KeySpec::ALL.iter().find(|spec| spec.as_str() == text) {
+        return (spec.as_str(), spec.usages()[0].as_str());
+    }
+    let fits = |spec: &&KeySpec| spec.usages().iter().any(|usage| usage.as_str() == text);
+    KeySpec::ALL.iter().find(fits).map_or(("SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT"), |spec| (spec.as_str(), text))
+}
+
+/// A value of the shape that the model allows; of an enum the last value that is not refused.
 fn sample(model: &Value, name: &str) -> Value {
     let shape = &model["shapes"][name];
     match shape["type"].as_str().unwrap() {
-        "string" if shape.get("enum").is_some() => shape["enum"].as_array().unwrap().last().unwrap().clone(),
+        "string" if shape.get("enum").is_some() => {
+            let supported = |value: &&Value| !REFUSED_VALUES.contains(&value.as_str().unwrap());
+            shape["enum"].as_array().unwrap().iter().rfind(supported).unwrap().clone()
+        }
+        "string" if name == "BackingKeyIdType" => json!("0f".repeat(32)),
+        "timestamp" => json!(1_700_000_000.25),
+        "integer" if name == "PendingWindowInDaysType" => json!(7),
         "string" if name == "KeyIdType" => json!(KEY),
         "string" if name == "RegionType" => json!("eu-west-1"),
         "string" if name == "AliasNameType" => json!("alias/b"),
@@ -222,7 +256,7 @@ fn cases(model: &Value, name: &str, path: &str) -> Vec<Case> {
                 }
             }
         }
-        "boolean" | "map" => {}
+        "boolean" | "map" | "timestamp" => {}
         other => panic!("no cases of {other}"),
     }
     cases
@@ -289,15 +323,24 @@ fn required_members() {
     });
 }
 
+/// An operation that AWS's model has is done, or refused for a reason; and nothing else is done.
 #[test]
-fn a_member_is_implemented_or_refused_by_name() {
+fn every_operation_of_the_model_is_named() {
+    let model = model();
+    let names: Vec<_> = model["names"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    assert_eq!(names.len(), 54);
+    for name in &names {
+        assert!(Operation::from_name(name).is_some() != unsupported_operation(name).is_some(), "{name}");
+    }
+    assert!(Operation::ALL.iter().all(|operation| names.contains(&operation.as_str())));
+}
+
+#[test]
+fn a_member_does_something_or_is_refused_by_name() {
     each_operation(|model, operation, input| {
-        for name in implemented(operation) {
-            assert!(input["members"].get(name).is_some(), "{operation} has no {name}");
-        }
         for (member, shape) in members(input) {
             let answer = parse(operation, &with(operation, member, sample(model, shape)));
-            if implemented(operation).contains(&member.as_str()) {
+            if !refused(operation).contains(&member.as_str()) {
                 assert_eq!(answer, Ok(()), "{operation} {member}");
                 continue;
             }
@@ -308,22 +351,40 @@ fn a_member_is_implemented_or_refused_by_name() {
     });
 }
 
+/// Every value of every enum is taken or refused by name, and those that are refused are these.
 #[test]
-fn defaults_of_what_is_not_implemented_are_accepted() {
-    for (operation, member, value) in [
-        (Operation::CreateKey, "KeySpec", json!("SYMMETRIC_DEFAULT")),
-        (Operation::CreateKey, "CustomerMasterKeySpec", json!("SYMMETRIC_DEFAULT")),
-        (Operation::CreateKey, "KeyUsage", json!("ENCRYPT_DECRYPT")),
-        (Operation::CreateKey, "Origin", json!("AWS_KMS")),
-        (Operation::CreateKey, "BypassPolicyLockoutSafetyCheck", json!(false)),
-        (Operation::Encrypt, "DryRun", json!(false)),
-        (Operation::Encrypt, "GrantTokens", json!([])),
-        (Operation::Encrypt, "EncryptionAlgorithm", json!("SYMMETRIC_DEFAULT")),
-        (Operation::Decrypt, "DryRunModifiers", json!([])),
-        (Operation::ReEncrypt, "SourceEncryptionAlgorithm", json!("SYMMETRIC_DEFAULT")),
-        (Operation::GenerateRandom, "CustomKeyStoreId", json!(null)),
-    ] {
-        assert_eq!(parse(operation, &with(operation, member, value)), Ok(()), "{operation} {member}");
+fn a_value_is_taken_or_refused_by_name() {
+    each_operation(|model, operation, input| {
+        for (member, shape) in members(input) {
+            let shape = &model["shapes"][shape];
+            for value in shape.get("enum").and_then(Value::as_array).into_iter().flatten() {
+                let text = value.as_str().unwrap();
+                match parse(operation, &with(operation, member, value.clone())) {
+                    Ok(()) => assert!(!REFUSED_VALUES.contains(&text), "{operation} {member} {text}"),
+                    Err((code, message)) => {
+                        assert_eq!(code, ErrorCode::UnsupportedOperation, "{operation} {member}: {message}");
+                        assert!(REFUSED_VALUES.contains(&text) && message.contains(text), "{operation} {member}: {message}");
+                    }
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn dry_runs_may_ignore_a_ciphertext_and_then_need_a_key() {
+    for (operation, key) in [(Operation::Decrypt, "KeyId"), (Operation::ReEncrypt, "SourceKeyId")] {
+        let mut body = with(operation, "DryRunModifiers", json!(["IGNORE_CIPHERTEXT"]));
+        body.remove("CiphertextBlob");
+        assert_eq!(parse(operation, &body), Ok(()), "{operation}");
+        body.remove(key);
+        let null = null_at(&path_of("", key));
+        assert_eq!(parse(operation, &body), Err((ErrorCode::Validation, format!("1 validation error detected: {null}"))));
+        body.insert("DryRun".into(), json!(false));
+        assert!(parse(operation, &body).is_err());
+        body.remove("DryRunModifiers");
+        let null = null_at("ciphertextBlob");
+        assert_eq!(parse(operation, &body), Err((ErrorCode::Validation, format!("1 validation error detected: {null}"))));
     }
 }
 
@@ -341,6 +402,13 @@ fn grant_tokens_arrive_wherever_the_model_has_them() {
             Request::Encrypt(request) => request.grant_tokens,
             Request::GenerateDataKey(request) | Request::GenerateDataKeyWithoutPlaintext(request) => request.grant_tokens,
             Request::ReEncrypt(request) => request.grant_tokens,
+            Request::DeriveSharedSecret(request) => request.grant_tokens,
+            Request::GenerateDataKeyPair(request) | Request::GenerateDataKeyPairWithoutPlaintext(request) => request.grant_tokens,
+            Request::GenerateMac(request) => request.grant_tokens,
+            Request::VerifyMac(request) => request.authenticated.grant_tokens,
+            Request::GetPublicKey(request) => request.grant_tokens,
+            Request::Sign(request) => request.grant_tokens,
+            Request::Verify(request) => request.signed.grant_tokens,
             other => panic!("{other:?} drops them"),
         };
         assert_eq!(tokens, ["b", "a"], "{operation}");
@@ -378,6 +446,7 @@ fn wrong_types_do_not_decode() {
                     // "a" is a string, and not base64.
                     "blob" => false,
                     "integer" => value.is_i64(),
+                    "timestamp" => value.is_number(),
                     "boolean" => value.is_boolean(),
                     "list" => value == &json!([]),
                     "map" | "structure" => value.is_object(),

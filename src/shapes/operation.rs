@@ -29,6 +29,8 @@ macro_rules! operations {
 }
 
 operations! {
+    /// Takes a deletion back.
+    CancelKeyDeletion,
     /// Gives a key a name.
     CreateAlias,
     /// Lets a principal use a key.
@@ -39,28 +41,54 @@ operations! {
     Decrypt,
     /// Takes a name away.
     DeleteAlias,
+    /// Deletes imported material.
+    DeleteImportedKeyMaterial,
+    /// Derives a secret from a peer's public key.
+    DeriveSharedSecret,
     /// Shows a key's metadata.
     DescribeKey,
     /// Switches a key off.
     DisableKey,
+    /// Switches automatic rotation off.
+    DisableKeyRotation,
     /// Switches a key on.
     EnableKey,
+    /// Switches automatic rotation on.
+    EnableKeyRotation,
     /// Encrypts up to 4096 bytes.
     Encrypt,
     /// Makes a data key, in plaintext and encrypted.
     GenerateDataKey,
+    /// Makes a key pair, its private key in plaintext and encrypted.
+    GenerateDataKeyPair,
+    /// Makes a key pair, its private key encrypted only.
+    GenerateDataKeyPairWithoutPlaintext,
     /// Makes a data key, encrypted only.
     GenerateDataKeyWithoutPlaintext,
+    /// Makes a MAC.
+    GenerateMac,
     /// Returns random bytes.
     GenerateRandom,
+    /// Shows when a key was used last.
+    GetKeyLastUsage,
     /// Shows a key's policy.
     GetKeyPolicy,
+    /// Shows whether and when a key is rotated.
+    GetKeyRotationStatus,
+    /// Begins an import.
+    GetParametersForImport,
+    /// Shows the public half of a key.
+    GetPublicKey,
+    /// Brings material from outside.
+    ImportKeyMaterial,
     /// Lists the aliases of an account or of a key.
     ListAliases,
     /// Lists the grants of a key.
     ListGrants,
     /// Lists the names of a key's policies: there is one.
     ListKeyPolicies,
+    /// Lists the materials that a key had.
+    ListKeyRotations,
     /// Lists the keys of an account.
     ListKeys,
     /// Lists the tags of a key.
@@ -77,6 +105,12 @@ operations! {
     RetireGrant,
     /// Ends a grant, by who looks after the key.
     RevokeGrant,
+    /// Gives a key new material now.
+    RotateKeyOnDemand,
+    /// Deletes a key after a time.
+    ScheduleKeyDeletion,
+    /// Signs.
+    Sign,
     /// Gives a key tags, or tags new values.
     TagResource,
     /// Takes tags from a key.
@@ -85,6 +119,10 @@ operations! {
     UpdateAlias,
     /// Gives a key another description.
     UpdateKeyDescription,
+    /// Verifies a signature.
+    Verify,
+    /// Verifies a MAC.
+    VerifyMac,
 }
 
 impl Operation {
@@ -92,16 +130,23 @@ impl Operation {
     pub const fn is_write(self) -> bool {
         matches!(
             self,
-            Self::CreateAlias
+            Self::CancelKeyDeletion
+                | Self::CreateAlias
                 | Self::CreateGrant
                 | Self::CreateKey
                 | Self::DeleteAlias
+                | Self::DeleteImportedKeyMaterial
                 | Self::DisableKey
+                | Self::DisableKeyRotation
                 | Self::EnableKey
+                | Self::EnableKeyRotation
+                | Self::ImportKeyMaterial
                 | Self::PutKeyPolicy
                 | Self::ReplicateKey
                 | Self::RetireGrant
                 | Self::RevokeGrant
+                | Self::RotateKeyOnDemand
+                | Self::ScheduleKeyDeletion
                 | Self::TagResource
                 | Self::UntagResource
                 | Self::UpdateAlias
@@ -111,7 +156,7 @@ impl Operation {
 
     /// Whether a request carries bytes that must not stay in memory.
     pub(crate) const fn request_is_secret(self) -> bool {
-        matches!(self, Self::Encrypt)
+        matches!(self, Self::Encrypt | Self::GenerateMac | Self::Sign | Self::Verify | Self::VerifyMac)
     }
 }
 
@@ -131,7 +176,7 @@ mod tests {
             assert_eq!(Operation::from_name(operation.as_str()), Some(*operation));
             assert_eq!(*operation as usize, index, "the metrics table of the api crate indexes by variant");
         }
-        for unknown in ["", "encrypt", "Encrypt ", "ScheduleKeyDeletion", "TrentService.Encrypt"] {
+        for unknown in ["", "encrypt", "Encrypt ", "UpdatePrimaryRegion", "TrentService.Encrypt"] {
             assert_eq!(Operation::from_name(unknown), None, "{unknown}");
         }
     }

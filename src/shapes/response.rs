@@ -6,30 +6,47 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
-    ApiError, CreateGrantResponse, CreateKeyResponse, DecryptResponse, DescribeKeyResponse, EncryptResponse, GenerateDataKeyResponse,
-    GenerateDataKeyWithoutPlaintextResponse, GenerateRandomResponse, GetKeyPolicyResponse, ListAliasesResponse, ListGrantsResponse,
-    ListKeyPoliciesResponse, ListKeysResponse, ListResourceTagsResponse, Operation, ReEncryptResponse, ReplicateKeyResponse,
+    ApiError, CreateGrantResponse, CreateKeyResponse, DecryptResponse, DeriveSharedSecretResponse, DescribeKeyResponse, EncryptResponse,
+    GenerateDataKeyPairResponse, GenerateDataKeyPairWithoutPlaintextResponse, GenerateDataKeyResponse,
+    GenerateDataKeyWithoutPlaintextResponse, GenerateMacResponse, GenerateRandomResponse, GetKeyLastUsageResponse, GetKeyPolicyResponse,
+    GetKeyRotationStatusResponse, GetParametersForImportResponse, GetPublicKeyResponse, ImportedResponse, ListAliasesResponse,
+    ListGrantsResponse, ListKeyPoliciesResponse, ListKeyRotationsResponse, ListKeysResponse, ListResourceTagsResponse, OneKeyResponse,
+    Operation, ReEncryptResponse, ReplicateKeyResponse, ScheduleKeyDeletionResponse, SignResponse, VerifyMacResponse, VerifyResponse,
 };
 
 /// A successful answer. `Debug` shows the operation only.
 #[expect(missing_docs, reason = "each variant is the operation of its name")]
 pub enum Response {
+    CancelKeyDeletion(OneKeyResponse),
     CreateAlias,
     CreateGrant(CreateGrantResponse),
     CreateKey(CreateKeyResponse),
     Decrypt(DecryptResponse),
     DeleteAlias,
+    DeleteImportedKeyMaterial(ImportedResponse),
+    DeriveSharedSecret(DeriveSharedSecretResponse),
     DescribeKey(DescribeKeyResponse),
     DisableKey,
+    DisableKeyRotation,
     EnableKey,
+    EnableKeyRotation,
     Encrypt(EncryptResponse),
     GenerateDataKey(GenerateDataKeyResponse),
+    GenerateDataKeyPair(GenerateDataKeyPairResponse),
+    GenerateDataKeyPairWithoutPlaintext(GenerateDataKeyPairWithoutPlaintextResponse),
     GenerateDataKeyWithoutPlaintext(GenerateDataKeyWithoutPlaintextResponse),
+    GenerateMac(GenerateMacResponse),
     GenerateRandom(GenerateRandomResponse),
+    GetKeyLastUsage(GetKeyLastUsageResponse),
     GetKeyPolicy(GetKeyPolicyResponse),
+    GetKeyRotationStatus(GetKeyRotationStatusResponse),
+    GetParametersForImport(GetParametersForImportResponse),
+    GetPublicKey(GetPublicKeyResponse),
+    ImportKeyMaterial(ImportedResponse),
     ListAliases(ListAliasesResponse),
     ListGrants(ListGrantsResponse),
     ListKeyPolicies(ListKeyPoliciesResponse),
+    ListKeyRotations(ListKeyRotationsResponse),
     ListKeys(ListKeysResponse),
     ListResourceTags(ListResourceTagsResponse),
     ListRetirableGrants(ListGrantsResponse),
@@ -38,10 +55,15 @@ pub enum Response {
     ReplicateKey(ReplicateKeyResponse),
     RetireGrant,
     RevokeGrant,
+    RotateKeyOnDemand(OneKeyResponse),
+    ScheduleKeyDeletion(ScheduleKeyDeletionResponse),
+    Sign(SignResponse),
     TagResource,
     UntagResource,
     UpdateAlias,
     UpdateKeyDescription,
+    Verify(VerifyResponse),
+    VerifyMac(VerifyMacResponse),
 }
 
 /// Room for everything in a response but its blobs, texts and lists: two ARNs, ids, names.
@@ -60,14 +82,12 @@ impl Response {
     pub fn to_body(&self) -> Result<Zeroizing<Vec<u8>>, ApiError> {
         let mut body = Zeroizing::new(Vec::with_capacity(self.bytes_hint()));
         match self {
-            Self::CreateGrant(response) => write(&mut body, response),
-            Self::CreateKey(response) => write(&mut body, response),
-            Self::Decrypt(response) => write(&mut body, response),
-            Self::DescribeKey(response) => write(&mut body, response),
             Self::CreateAlias
             | Self::DeleteAlias
             | Self::DisableKey
+            | Self::DisableKeyRotation
             | Self::EnableKey
+            | Self::EnableKeyRotation
             | Self::PutKeyPolicy
             | Self::RetireGrant
             | Self::RevokeGrant
@@ -75,46 +95,89 @@ impl Response {
             | Self::UntagResource
             | Self::UpdateAlias
             | Self::UpdateKeyDescription => Ok(()),
+            Self::CancelKeyDeletion(response) => write(&mut body, response),
+            Self::CreateGrant(response) => write(&mut body, response),
+            Self::CreateKey(response) => write(&mut body, response),
+            Self::Decrypt(response) => write(&mut body, response),
+            Self::DeleteImportedKeyMaterial(response) => write(&mut body, response),
+            Self::DeriveSharedSecret(response) => write(&mut body, response),
+            Self::DescribeKey(response) => write(&mut body, response),
             Self::Encrypt(response) => write(&mut body, response),
             Self::GenerateDataKey(response) => write(&mut body, response),
+            Self::GenerateDataKeyPair(response) => write(&mut body, response),
+            Self::GenerateDataKeyPairWithoutPlaintext(response) => write(&mut body, response),
             Self::GenerateDataKeyWithoutPlaintext(response) => write(&mut body, response),
+            Self::GenerateMac(response) => write(&mut body, response),
             Self::GenerateRandom(response) => write(&mut body, response),
+            Self::GetKeyLastUsage(response) => write(&mut body, response),
             Self::GetKeyPolicy(response) => write(&mut body, response),
+            Self::GetKeyRotationStatus(response) => write(&mut body, response),
+            Self::GetParametersForImport(response) => write(&mut body, response),
+            Self::GetPublicKey(response) => write(&mut body, response),
+            Self::ImportKeyMaterial(response) => write(&mut body, response),
             Self::ListAliases(response) => write(&mut body, response),
-            Self::ListGrants(response) | Self::ListRetirableGrants(response) => write(&mut body, response),
+            Self::ListGrants(response) => write(&mut body, response),
             Self::ListKeyPolicies(response) => write(&mut body, response),
+            Self::ListKeyRotations(response) => write(&mut body, response),
             Self::ListKeys(response) => write(&mut body, response),
             Self::ListResourceTags(response) => write(&mut body, response),
+            Self::ListRetirableGrants(response) => write(&mut body, response),
             Self::ReEncrypt(response) => write(&mut body, response),
             Self::ReplicateKey(response) => write(&mut body, response),
+            Self::RotateKeyOnDemand(response) => write(&mut body, response),
+            Self::ScheduleKeyDeletion(response) => write(&mut body, response),
+            Self::Sign(response) => write(&mut body, response),
+            Self::Verify(response) => write(&mut body, response),
+            Self::VerifyMac(response) => write(&mut body, response),
         }?;
         Ok(body)
     }
 
     /// Whether the body holds bytes that must not stay in memory.
     pub const fn is_secret(&self) -> bool {
-        matches!(self, Self::Decrypt(_) | Self::GenerateDataKey(_) | Self::GenerateRandom(_))
+        matches!(
+            self,
+            Self::Decrypt(_)
+                | Self::DeriveSharedSecret(_)
+                | Self::GenerateDataKey(_)
+                | Self::GenerateDataKeyPair(_)
+                | Self::GenerateRandom(_)
+        )
     }
 
     /// Which operation this answers.
     pub const fn operation(&self) -> Operation {
         match self {
+            Self::CancelKeyDeletion(_) => Operation::CancelKeyDeletion,
             Self::CreateAlias => Operation::CreateAlias,
             Self::CreateGrant(_) => Operation::CreateGrant,
             Self::CreateKey(_) => Operation::CreateKey,
             Self::Decrypt(_) => Operation::Decrypt,
             Self::DeleteAlias => Operation::DeleteAlias,
+            Self::DeleteImportedKeyMaterial(_) => Operation::DeleteImportedKeyMaterial,
+            Self::DeriveSharedSecret(_) => Operation::DeriveSharedSecret,
             Self::DescribeKey(_) => Operation::DescribeKey,
             Self::DisableKey => Operation::DisableKey,
+            Self::DisableKeyRotation => Operation::DisableKeyRotation,
             Self::EnableKey => Operation::EnableKey,
+            Self::EnableKeyRotation => Operation::EnableKeyRotation,
             Self::Encrypt(_) => Operation::Encrypt,
             Self::GenerateDataKey(_) => Operation::GenerateDataKey,
+            Self::GenerateDataKeyPair(_) => Operation::GenerateDataKeyPair,
+            Self::GenerateDataKeyPairWithoutPlaintext(_) => Operation::GenerateDataKeyPairWithoutPlaintext,
             Self::GenerateDataKeyWithoutPlaintext(_) => Operation::GenerateDataKeyWithoutPlaintext,
+            Self::GenerateMac(_) => Operation::GenerateMac,
             Self::GenerateRandom(_) => Operation::GenerateRandom,
+            Self::GetKeyLastUsage(_) => Operation::GetKeyLastUsage,
             Self::GetKeyPolicy(_) => Operation::GetKeyPolicy,
+            Self::GetKeyRotationStatus(_) => Operation::GetKeyRotationStatus,
+            Self::GetParametersForImport(_) => Operation::GetParametersForImport,
+            Self::GetPublicKey(_) => Operation::GetPublicKey,
+            Self::ImportKeyMaterial(_) => Operation::ImportKeyMaterial,
             Self::ListAliases(_) => Operation::ListAliases,
             Self::ListGrants(_) => Operation::ListGrants,
             Self::ListKeyPolicies(_) => Operation::ListKeyPolicies,
+            Self::ListKeyRotations(_) => Operation::ListKeyRotations,
             Self::ListKeys(_) => Operation::ListKeys,
             Self::ListResourceTags(_) => Operation::ListResourceTags,
             Self::ListRetirableGrants(_) => Operation::ListRetirableGrants,
@@ -123,21 +186,33 @@ impl Response {
             Self::ReplicateKey(_) => Operation::ReplicateKey,
             Self::RetireGrant => Operation::RetireGrant,
             Self::RevokeGrant => Operation::RevokeGrant,
+            Self::RotateKeyOnDemand(_) => Operation::RotateKeyOnDemand,
+            Self::ScheduleKeyDeletion(_) => Operation::ScheduleKeyDeletion,
+            Self::Sign(_) => Operation::Sign,
             Self::TagResource => Operation::TagResource,
             Self::UntagResource => Operation::UntagResource,
             Self::UpdateAlias => Operation::UpdateAlias,
             Self::UpdateKeyDescription => Operation::UpdateKeyDescription,
+            Self::Verify(_) => Operation::Verify,
+            Self::VerifyMac(_) => Operation::VerifyMac,
         }
     }
 
     /// How long the body will be: an upper bound where it is secret, an estimate elsewhere.
     fn bytes_hint(&self) -> usize {
-        let base64 = |bytes: &[u8]| bytes.len().div_ceil(3) * 4;
+        fn base64(bytes: usize) -> usize {
+            bytes.div_ceil(3) * 4
+        }
+        fn secret(plaintext: Option<&Zeroizing<Vec<u8>>>, for_recipient: Option<&Vec<u8>>) -> usize {
+            base64(plaintext.map_or(0, |bytes| bytes.len())) + base64(for_recipient.map_or(0, Vec::len))
+        }
         match self {
             Self::CreateAlias
             | Self::DeleteAlias
             | Self::DisableKey
+            | Self::DisableKeyRotation
             | Self::EnableKey
+            | Self::EnableKeyRotation
             | Self::PutKeyPolicy
             | Self::RetireGrant
             | Self::RevokeGrant
@@ -145,21 +220,48 @@ impl Response {
             | Self::UntagResource
             | Self::UpdateAlias
             | Self::UpdateKeyDescription => 0,
+            Self::CancelKeyDeletion(_)
+            | Self::DeleteImportedKeyMaterial(_)
+            | Self::GetKeyLastUsage(_)
+            | Self::GetKeyRotationStatus(_)
+            | Self::ImportKeyMaterial(_)
+            | Self::ListKeyPolicies(_)
+            | Self::RotateKeyOnDemand(_)
+            | Self::ScheduleKeyDeletion(_)
+            | Self::Verify(_)
+            | Self::VerifyMac(_) => FIXED_BYTES,
             Self::CreateGrant(response) => FIXED_BYTES + response.grant_token.len(),
             Self::CreateKey(_) | Self::DescribeKey(_) => 2 * FIXED_BYTES,
-            Self::Decrypt(response) => FIXED_BYTES + base64(&response.plaintext),
-            Self::Encrypt(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
-            Self::GenerateDataKey(response) => FIXED_BYTES + base64(&response.plaintext) + base64(&response.ciphertext_blob),
-            Self::GenerateDataKeyWithoutPlaintext(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
-            Self::GenerateRandom(response) => FIXED_BYTES + base64(&response.plaintext),
+            Self::Decrypt(response) => FIXED_BYTES + secret(response.plaintext.as_ref(), response.ciphertext_for_recipient.as_ref()),
+            Self::DeriveSharedSecret(response) => {
+                FIXED_BYTES + secret(response.shared_secret.as_ref(), response.ciphertext_for_recipient.as_ref())
+            }
+            Self::Encrypt(response) => FIXED_BYTES + base64(response.ciphertext_blob.len()),
+            Self::GenerateDataKey(response) => {
+                let secret = secret(response.plaintext.as_ref(), response.ciphertext_for_recipient.as_ref());
+                FIXED_BYTES + secret + base64(response.ciphertext_blob.len())
+            }
+            Self::GenerateDataKeyPair(response) => {
+                let secret = secret(response.private_key_plaintext.as_ref(), response.ciphertext_for_recipient.as_ref());
+                FIXED_BYTES + secret + base64(response.private_key_ciphertext_blob.len()) + base64(response.public_key.len())
+            }
+            Self::GenerateDataKeyPairWithoutPlaintext(response) => {
+                FIXED_BYTES + base64(response.private_key_ciphertext_blob.len()) + base64(response.public_key.len())
+            }
+            Self::GenerateDataKeyWithoutPlaintext(response) => FIXED_BYTES + base64(response.ciphertext_blob.len()),
+            Self::GenerateMac(response) => FIXED_BYTES + base64(response.mac.len()),
+            Self::GenerateRandom(response) => FIXED_BYTES + secret(response.plaintext.as_ref(), response.ciphertext_for_recipient.as_ref()),
             Self::GetKeyPolicy(response) => FIXED_BYTES + response.policy.len(),
+            Self::GetParametersForImport(response) => FIXED_BYTES + base64(response.import_token.len()) + base64(response.public_key.len()),
+            Self::GetPublicKey(response) => FIXED_BYTES + base64(response.public_key.len()),
             Self::ListAliases(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.aliases.len(),
             Self::ListGrants(response) | Self::ListRetirableGrants(response) => FIXED_BYTES + GRANT_ENTRY_BYTES * response.grants.len(),
-            Self::ListKeyPolicies(_) => FIXED_BYTES,
+            Self::ListKeyRotations(response) => FIXED_BYTES + 2 * LIST_ENTRY_BYTES * response.rotations.len(),
             Self::ListKeys(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.keys.len(),
             Self::ListResourceTags(response) => FIXED_BYTES + LIST_ENTRY_BYTES * response.tags.len(),
-            Self::ReEncrypt(response) => FIXED_BYTES + base64(&response.ciphertext_blob),
+            Self::ReEncrypt(response) => FIXED_BYTES + base64(response.ciphertext_blob.len()),
             Self::ReplicateKey(response) => 2 * FIXED_BYTES + response.replica_policy.len(),
+            Self::Sign(response) => FIXED_BYTES + base64(response.signature.len()),
         }
     }
 }
@@ -196,7 +298,9 @@ mod tests {
             Response::CreateAlias,
             Response::DeleteAlias,
             Response::DisableKey,
+            Response::DisableKeyRotation,
             Response::EnableKey,
+            Response::EnableKeyRotation,
             Response::PutKeyPolicy,
             Response::RetireGrant,
             Response::RevokeGrant,
@@ -233,9 +337,10 @@ mod tests {
         assert_eq!(json_of(&encrypt), json!({"CiphertextBlob": "//4=", "KeyId": arn_text, "EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}));
         let decrypt = Response::Decrypt(DecryptResponse {
             key: arn(),
-            plaintext: vec![1].into(),
+            plaintext: Some(vec![1].into()),
+            ciphertext_for_recipient: None,
             encryption_algorithm: algorithm,
-            key_material_id: material,
+            key_material_id: Some(material),
         });
         assert_eq!(
             json_of(&decrypt),
@@ -243,9 +348,10 @@ mod tests {
         );
         let data_key = Response::GenerateDataKey(GenerateDataKeyResponse {
             ciphertext_blob: vec![2],
-            plaintext: vec![1].into(),
+            plaintext: Some(vec![1].into()),
+            ciphertext_for_recipient: None,
             key: arn(),
-            key_material_id: material,
+            key_material_id: Some(material),
         });
         assert_eq!(
             json_of(&data_key),
@@ -263,8 +369,8 @@ mod tests {
             key: arn(),
             source_encryption_algorithm: algorithm,
             destination_encryption_algorithm: algorithm,
-            source_key_material_id: material,
-            destination_key_material_id: material,
+            source_key_material_id: Some(material),
+            destination_key_material_id: Some(material),
         });
         assert_eq!(
             json_of(&re_encrypt),
@@ -290,21 +396,23 @@ mod tests {
         let key =
             KeyArn { partition: "p".repeat(32).parse().unwrap(), region: format!("{}-b-1", "a".repeat(28)).parse().unwrap(), ..arn() };
         let material = MaterialId::from_bytes([0xfe; 32]);
-        let plaintext = || vec![0xff; 4096].into();
+        let plaintext = || Some(vec![0xff; 4096].into());
         for response in [
             Response::Decrypt(DecryptResponse {
                 key: key.clone(),
                 plaintext: plaintext(),
+                ciphertext_for_recipient: Some(vec![0xff; 6144]),
                 encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
-                key_material_id: material,
+                key_material_id: Some(material),
             }),
             Response::GenerateDataKey(GenerateDataKeyResponse {
                 ciphertext_blob: vec![0xff; 6144],
                 plaintext: plaintext(),
+                ciphertext_for_recipient: None,
                 key,
-                key_material_id: material,
+                key_material_id: Some(material),
             }),
-            Response::GenerateRandom(GenerateRandomResponse { plaintext: plaintext() }),
+            Response::GenerateRandom(GenerateRandomResponse { plaintext: plaintext(), ciphertext_for_recipient: None }),
         ] {
             assert!(response.is_secret());
             let body = response.to_body().unwrap();

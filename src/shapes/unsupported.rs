@@ -1,53 +1,59 @@
-//! Refuses, by name, members that the model has and Claviger does not implement yet. None is ever ignored.
+//! What the model has and Claviger does not: refused by name, never ignored.
 
-use serde::Deserialize;
+use crate::{ApiError, ErrorCode};
 
-use crate::constraint::Checks;
-use crate::decode::{Blob, List, Object, Text};
-use crate::{ApiError, ErrorCode, model};
-
-/// A member that is not implemented at all.
+/// A member that is not supported at all.
 pub(crate) fn refuse<T>(name: &str, value: Option<&T>) -> Result<(), ApiError> {
     match value {
         None => Ok(()),
-        Some(_) => Err(unsupported(name)),
+        Some(_) => Err(ApiError::new(ErrorCode::UnsupportedOperation, format!("{name} is not supported: there are no custom key stores."))),
     }
 }
 
-/// A flag of which only the default, false, is implemented.
-pub(crate) fn refuse_true(name: &str, value: Option<bool>) -> Result<(), ApiError> {
-    refuse(name, value.filter(|&set| set).as_ref())
+/// Operations of the model that Claviger does not do.
+const OPERATIONS: &[(&str, &str)] = &[
+    ("ConnectCustomKeyStore", NO_STORES),
+    ("CreateCustomKeyStore", NO_STORES),
+    ("DeleteCustomKeyStore", NO_STORES),
+    ("DescribeCustomKeyStores", NO_STORES),
+    ("DisconnectCustomKeyStore", NO_STORES),
+    ("UpdateCustomKeyStore", NO_STORES),
+    ("UpdatePrimaryRegion", "The primary of a multi-Region key cannot be moved yet."),
+];
+const NO_STORES: &str = "There are no custom key stores: the region keeps all key material itself.";
+
+/// The answer to an operation that the model has and Claviger does not do; `None` for any other name.
+pub fn unsupported_operation(name: &str) -> Option<ApiError> {
+    let (_, why) = OPERATIONS.iter().find(|(operation, _)| *operation == name)?;
+    Some(ApiError::new(ErrorCode::UnsupportedOperation, *why))
 }
 
-/// A list of which only the empty one is implemented.
-pub(crate) fn refuse_items<T, const MAX: usize>(name: &str, value: Option<&List<T, MAX>>) -> Result<(), ApiError> {
-    refuse(name, value.filter(|list| !list.items().is_empty()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Operation;
 
-/// An enum of which one value is implemented.
-pub(crate) fn only(name: &str, value: Option<&Text<'_>>, implemented: &str) -> Result<(), ApiError> {
-    match value {
-        Some(Text(text)) if text != implemented => Err(unsupported(&format!("{name} {text}"))),
-        _ => Ok(()),
+    #[test]
+    fn nothing_is_both_supported_and_not() {
+        for (name, _) in OPERATIONS {
+            assert!(Operation::from_name(name).is_none(), "{name}");
+            assert_eq!(unsupported_operation(name).unwrap().code, ErrorCode::UnsupportedOperation);
+        }
+        assert_eq!(unsupported_operation("Encrypt"), None);
     }
-}
 
-fn unsupported(what: &str) -> ApiError {
-    ApiError::new(ErrorCode::UnsupportedOperation, format!("{what} is not supported."))
-}
-
-/// The Recipient member: checked, then refused.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct RecipientWire<'a> {
-    #[serde(borrow)]
-    key_encryption_algorithm: Option<Text<'a>>,
-    attestation_document: Option<Blob>,
-}
-
-/// The model's constraints of Recipient.
-pub(crate) fn check_recipient(checks: &mut Checks, recipient: Option<&Object<RecipientWire<'_>>>) {
-    let Some(Object(recipient)) = recipient else { return };
-    checks.text("recipient.keyEncryptionAlgorithm", recipient.key_encryption_algorithm.as_ref(), &model::KEY_ENCRYPTION_MECHANISM);
-    checks.blob("recipient.attestationDocument", recipient.attestation_document.as_ref(), model::ATTESTATION_DOCUMENT_BYTES_MAX);
+    #[test]
+    fn the_page_of_the_api_says_what_is_done() {
+        let page = include_str!("../../docs/api.md");
+        let mut rows = std::collections::BTreeMap::new();
+        for line in page.lines().filter(|line| line.starts_with("| ")) {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            if let [operation, done @ ("yes" | "no"), _] = cells[..] {
+                assert_eq!(rows.insert(operation, done == "yes"), None, "{operation} has two rows");
+            }
+        }
+        assert_eq!(rows.len(), Operation::ALL.len() + OPERATIONS.len());
+        assert!(Operation::ALL.iter().all(|operation| rows[operation.as_str()]));
+        assert!(OPERATIONS.iter().all(|(operation, _)| !rows[operation]));
+    }
 }

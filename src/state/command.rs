@@ -11,9 +11,14 @@ use claviger_types::{
 use serde::{Deserialize, Serialize};
 
 mod access;
+mod life;
 
 pub use access::{
     ApplyIdentities, Authorised, CreateGrant, IdentityChange, PutKeyPolicy, ResetKeyPolicy, RetireGrant, RevokeGrant, SetPrincipalDenied,
+};
+pub use life::{
+    CancelKeyDeletion, CarryOutDue, DeleteImportedKeyMaterial, ImportKeyMaterial, RecordUsages, RotateKeyOnDemand, ScheduleKeyDeletion,
+    SetKeyRotation,
 };
 
 use crate::{AccountScope, NodeRole, Operation, RegionKeysRecord, RegionPublicKeys};
@@ -29,7 +34,7 @@ pub struct Command {
 
 impl Command {
     /// Schema version of an encoded command.
-    pub const SCHEMA: u8 = 2;
+    pub const SCHEMA: u8 = 3;
 
     /// The bytes that the log holds.
     ///
@@ -129,6 +134,22 @@ pub enum CommandBody {
     SetPrincipalDenied(Box<SetPrincipalDenied>),
     /// `claviger key reset-policy`.
     ResetKeyPolicy(ResetKeyPolicy),
+    /// ScheduleKeyDeletion.
+    ScheduleKeyDeletion(ScheduleKeyDeletion),
+    /// CancelKeyDeletion.
+    CancelKeyDeletion(CancelKeyDeletion),
+    /// EnableKeyRotation and DisableKeyRotation.
+    SetKeyRotation(SetKeyRotation),
+    /// RotateKeyOnDemand.
+    RotateKeyOnDemand(Box<RotateKeyOnDemand>),
+    /// ImportKeyMaterial.
+    ImportKeyMaterial(Box<ImportKeyMaterial>),
+    /// DeleteImportedKeyMaterial.
+    DeleteImportedKeyMaterial(DeleteImportedKeyMaterial),
+    /// What has fallen due.
+    CarryOutDue(Box<CarryOutDue>),
+    /// When keys were used last.
+    RecordUsages(RecordUsages),
 }
 
 /// Makes a command of one invocation happen once.
@@ -215,8 +236,8 @@ pub struct CreateKey {
     pub policy: Option<String>,
     /// The new id secret, sealed.
     pub id_secret: Sealed,
-    /// The first material.
-    pub material: SealedMaterial,
+    /// The first material; `None` for a key whose material is imported.
+    pub material: Option<SealedMaterial>,
 }
 
 /// EnableKey and DisableKey.

@@ -8,26 +8,27 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use claviger_protocol::{
-    Author, DOCUMENT_SCHEMA, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, Presence, STATUS_SCHEMA, SharedDoc, StatusRecord,
-    Version,
+    Author, DOCUMENT_SCHEMA, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, Presence, Rotated, Rotation, STATUS_SCHEMA,
+    SharedDoc, StatusRecord, Version,
 };
 use claviger_types::encoding;
 use claviger_types::{
-    AccountId, AliasName, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region, Sealed,
-    Timestamp,
+    AccountId, AliasName, ClusterId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, NodeInstance, Origin, Region,
+    RotationType, Sealed, Timestamp,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{
     AccountScope, AddPeer, AdmitKeys, AliasRecord, Authorised, Command, CommandBody, CreateAlias, CreateKey, CrlRecord, DeleteAlias,
-    DirtyRecord, DocumentRefusal, Expected, FoundRegion, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord, NodeRole, Once,
-    Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal, RegionKeysRecord,
-    RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response, RestoredFrom,
-    SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
+    Deletion, DirtyRecord, DocumentRefusal, Expected, FoundRegion, Import, InvocationRecord, KeyRecord, MaterialRecord, NodeRecord,
+    NodeRole, Once, Operation, Outcome, PeerRecord, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, Record, Refusal,
+    RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, RegisterNode, ReplicateKey, ReservationRecord, Reserve, Response,
+    RestoredFrom, SealedMaterial, SetKeyEnabled, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 
 mod access;
+mod life;
 
 fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
@@ -90,7 +91,8 @@ fn version(revision: u64) -> Version {
 
 fn document() -> SharedDoc {
     let member = |status, revision| Member { status, born: version(1), since: version(revision) };
-    let material = |byte, state| MaterialEntry { id: material_id(byte), created_at: Timestamp::from_millis(1_700_000_000_123), state };
+    let material =
+        |byte, state| MaterialEntry { id: material_id(byte), created_at: Timestamp::from_millis(1_700_000_000_123), state, rotated: None };
     SharedDoc {
         version: version(70_000),
         key_id: key_id(),
@@ -109,8 +111,12 @@ fn document() -> SharedDoc {
             material(1, MaterialState::Past),
             material(2, MaterialState::Discarded),
             material(3, MaterialState::Current),
-            material(4, MaterialState::Pending),
+            MaterialEntry {
+                rotated: Some(Rotated { kind: RotationType::OnDemand, at: Timestamp::from_millis(1_700_000_000_124) }),
+                ..material(4, MaterialState::Pending)
+            },
         ],
+        rotation: Rotation { next_at: Some(Timestamp::from_millis(1_700_000_000_125)), period_days: Some(365), on_demand_used: 1 },
     }
 }
 
@@ -136,6 +142,15 @@ fn regional() -> Regional {
         policy: Some(access::policy()),
         enabled: true,
         admitted_in: author().incarnation,
+        deletion: Some(Deletion { at: Timestamp::from_millis(1_700_000_000_126) }),
+        imports: BTreeMap::from([(
+            material_id(1),
+            Import {
+                is_present: true,
+                expires_at: Some(Timestamp::from_millis(1_700_000_000_127)),
+                description: Some("für Tests".to_owned()),
+            },
+        )]),
     }
 }
 
@@ -201,7 +216,7 @@ fn bodies() -> Vec<CommandBody> {
             tags: tags(),
             policy: Some(access::policy()),
             id_secret: sealed(9),
-            material: SealedMaterial { id: material_id(1), sealed: sealed(10) },
+            material: Some(SealedMaterial { id: material_id(1), sealed: sealed(10) }),
         })),
         CommandBody::SetKeyEnabled(SetKeyEnabled { once: once(Operation::DisableKey), key: expected(), enabled: false }),
         CommandBody::ReplicateKey(ReplicateKey {
@@ -271,11 +286,12 @@ fn bodies() -> Vec<CommandBody> {
         CommandBody::AcceptClock,
     ];
     bodies.extend(access::bodies());
+    bodies.extend(life::bodies());
     bodies
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 30] = [
+const COMMANDS: [&str; 38] = [
     "found-region",
     "tick",
     "register-node",
@@ -306,6 +322,14 @@ const COMMANDS: [&str; 30] = [
     "apply-identities",
     "set-principal-denied",
     "reset-key-policy",
+    "schedule-key-deletion",
+    "cancel-key-deletion",
+    "set-key-rotation",
+    "rotate-key-on-demand",
+    "import-key-material",
+    "delete-imported-key-material",
+    "carry-out-due",
+    "record-usages",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -340,6 +364,14 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::ApplyIdentities(_) => 27,
         CommandBody::SetPrincipalDenied(_) => 28,
         CommandBody::ResetKeyPolicy(_) => 29,
+        CommandBody::ScheduleKeyDeletion(_) => 30,
+        CommandBody::CancelKeyDeletion(_) => 31,
+        CommandBody::SetKeyRotation(_) => 32,
+        CommandBody::RotateKeyOnDemand(_) => 33,
+        CommandBody::ImportKeyMaterial(_) => 34,
+        CommandBody::DeleteImportedKeyMaterial(_) => 35,
+        CommandBody::CarryOutDue(_) => 36,
+        CommandBody::RecordUsages(_) => 37,
     }
 }
 
@@ -459,6 +491,9 @@ fn outcomes() {
         Ok(Response::Grant { grant_id: access::grant_id() }),
         Ok(Response::Identities { revision: Some(1_000_005), changed: true }),
         Ok(Response::PolicyReset { replaced: Some(access::policy()) }),
+        Ok(Response::Deletion { at: Timestamp::from_millis(1_700_000_000_128) }),
+        Ok(Response::Material { id: Some(material_id(1)) }),
+        Ok(Response::Unfinished),
     ];
     golden("outcomes-answers", 1, &answers);
     let mut refusals: Vec<Outcome> = [
@@ -507,6 +542,7 @@ fn outcomes() {
         Refusal::BadText("why".to_owned()),
     ];
     refusals.extend(of_access.map(Err));
+    refusals.extend(life::refusals().map(Err));
     golden("outcomes-refusals", 1, &refusals);
     let operations = [
         Operation::CreateKey,
@@ -523,6 +559,13 @@ fn outcomes() {
         Operation::CreateGrant,
         Operation::RetireGrant,
         Operation::RevokeGrant,
+        Operation::ScheduleKeyDeletion,
+        Operation::CancelKeyDeletion,
+        Operation::EnableKeyRotation,
+        Operation::DisableKeyRotation,
+        Operation::RotateKeyOnDemand,
+        Operation::ImportKeyMaterial,
+        Operation::DeleteImportedKeyMaterial,
     ];
     golden("operations", 1, &operations);
 }

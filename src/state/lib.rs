@@ -21,24 +21,28 @@ mod random_commands;
 pub mod read;
 mod record;
 mod restore;
+mod state_matrix;
 mod tables;
 
 pub use apply::apply;
 pub use claviger_protocol as protocol;
 pub use command::{
-    AddPeer, AdmitKeys, ApplyIdentities, Authorised, Command, CommandBody, CreateAlias, CreateGrant, CreateKey, DeleteAlias, Expected,
-    FoundRegion, IdentityChange, Once, PublishCrl, PutKeyPolicy, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegisterNode,
-    ReplicateKey, Reserve, ResetKeyPolicy, RetireGrant, RevokeGrant, SealedMaterial, SetKeyEnabled, SetPrincipalDenied, TagResource,
-    UntagResource, UpdateAlias, UpdateKeyDescription,
+    AddPeer, AdmitKeys, ApplyIdentities, Authorised, CancelKeyDeletion, CarryOutDue, Command, CommandBody, CreateAlias, CreateGrant,
+    CreateKey, DeleteAlias, DeleteImportedKeyMaterial, Expected, FoundRegion, IdentityChange, ImportKeyMaterial, Once, PublishCrl,
+    PutKeyPolicy, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RecordUsages, RegisterNode, ReplicateKey, Reserve, ResetKeyPolicy,
+    RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, SealedMaterial, SetKeyEnabled, SetKeyRotation, SetPrincipalDenied,
+    TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 pub use error::StateError;
 pub use memory::MemoryTables;
-pub use outcome::{Applied, DocumentRefusal, Effects, Operation, Outcome, Refusal, Response};
+pub use outcome::{Applied, DocumentRefusal, Effects, LifeRefusal, Operation, Outcome, Refusal, Response};
 pub use overlay::{Overlay, WriteSet};
 pub use record::{
-    AccountRecord, AccountScope, AliasRecord, CrlRecord, DenialRecord, DirtyRecord, GrantRecord, GroupRecord, IdentityKind, IdentityRecord,
-    InvocationRecord, KeyRecord, ManagedPolicyRecord, MaterialRecord, NodeRecord, NodeRole, PeerRecord, Record, RegionKeysRecord,
-    RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom, RoleRecord, UserRecord,
+    AccountRecord, AccountScope, AliasRecord, CrlRecord, Deletion, DenialRecord, DirtyRecord, Due, DueWork, GrantRecord, GroupRecord,
+    IdentityKind, IdentityRecord, Import, InvocationRecord, KeyRecord, LastUsageRecord, ManagedPolicyRecord, MaterialRecord, NodeRecord,
+    NodeRole, PeerRecord, Record, RegionKeysRecord, RegionPublicKeys, RegionRecord, Regional, ReservationRecord, RestoredFrom, RoleRecord,
+    UsageOperation, UserRecord,
 };
 pub use restore::{RestoreRegion, check_row, is_carried_over, restore_region};
+pub use state_matrix::StateClass;
 pub use tables::{Table, Tables, Visit};

@@ -1,7 +1,7 @@
 //! What applying a command gives: an answer or a refusal, and what the rest of the node must know.
 
-use claviger_protocol::{Refused, SharedDoc};
-use claviger_types::{AccountId, AliasId, GrantId, KeyId, KeyState};
+use claviger_protocol::{LifeError, Refused, SharedDoc};
+use claviger_types::{AccountId, AliasId, GrantId, KeyId, KeyState, MaterialId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{PeerRecord, Regional};
@@ -37,6 +37,20 @@ pub enum Operation {
     RetireGrant,
     /// RevokeGrant.
     RevokeGrant,
+    /// ScheduleKeyDeletion.
+    ScheduleKeyDeletion,
+    /// CancelKeyDeletion.
+    CancelKeyDeletion,
+    /// EnableKeyRotation.
+    EnableKeyRotation,
+    /// DisableKeyRotation.
+    DisableKeyRotation,
+    /// RotateKeyOnDemand.
+    RotateKeyOnDemand,
+    /// ImportKeyMaterial.
+    ImportKeyMaterial,
+    /// DeleteImportedKeyMaterial.
+    DeleteImportedKeyMaterial,
 }
 
 /// The answer to a command, or why it was refused. Part of the log's contract: it is stored for retries and sent
@@ -83,6 +97,18 @@ pub enum Response {
         /// The policy that it had instead; `None` when it had the default policy already.
         replaced: Option<String>,
     },
+    /// A key is to be deleted.
+    Deletion {
+        /// Not before this.
+        at: Timestamp,
+    },
+    /// Something happened to a material.
+    Material {
+        /// Which; `None` when the key has none.
+        id: Option<MaterialId>,
+    },
+    /// A step was made; there is more to do.
+    Unfinished,
 }
 
 /// Why one document of a batch was not taken, in a form that is stored and sent.
@@ -222,6 +248,68 @@ pub enum Refusal {
     /// What an operator says of a change is too long.
     #[error("what is said of the change is too long: {0}")]
     BadText(String),
+    /// The materials of the key stay as they are.
+    #[error("the materials of the key stay as they are: {0}")]
+    Life(LifeRefusal),
+    /// A number of days outside its range.
+    #[error("{0} days are outside the range")]
+    BadDays(u16),
+    /// Imported material would have expired already, or not within a year.
+    #[error("the time of expiry is not acceptable")]
+    BadExpiry,
+    /// The key was not imported, or was.
+    #[error("keys of this origin or spec do not do this")]
+    OtherKind,
+    /// What was proposed as due is not, or not any more.
+    #[error("it is not due")]
+    NotDue,
+}
+
+/// [`LifeError`] in a form that is stored and sent. Variants are appended, never reordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum LifeRefusal {
+    /// Another region has the key, or this one does not own it.
+    #[error("the key is in other regions too")]
+    InOtherRegions,
+    /// The key's lifetime has seen as many rotations on demand as it may.
+    #[error("the key was rotated on demand as often as it may be")]
+    TooManyRotations,
+    /// The automatic rotation is due within minutes.
+    #[error("the automatic rotation is about to happen")]
+    RotationDue,
+    /// No imported material waits for a rotation.
+    #[error("no imported material waits for a rotation")]
+    NothingPending,
+    /// Another imported material waits for its rotation.
+    #[error("material {pending} waits for its rotation")]
+    OtherPending {
+        /// The one that waits.
+        pending: MaterialId,
+    },
+    /// The material is not the key's, or is, and should not be.
+    #[error("the material is not the one that may be imported")]
+    IncorrectMaterial,
+    /// The key has as many materials as it may.
+    #[error("the key has as many materials as it may")]
+    TooManyMaterials,
+    /// The key has no such material.
+    #[error("the key has no such material")]
+    NoSuchMaterial,
+}
+
+impl From<LifeError> for Refusal {
+    fn from(error: LifeError) -> Self {
+        Self::Life(match error {
+            LifeError::InOtherRegions => LifeRefusal::InOtherRegions,
+            LifeError::TooManyRotations => LifeRefusal::TooManyRotations,
+            LifeError::RotationDue => LifeRefusal::RotationDue,
+            LifeError::NotDue => return Self::NotDue,
+            LifeError::NothingPending => LifeRefusal::NothingPending,
+            LifeError::OtherPending(pending) => LifeRefusal::OtherPending { pending },
+            LifeError::IncorrectMaterial => LifeRefusal::IncorrectMaterial,
+            LifeError::TooManyMaterials => LifeRefusal::TooManyMaterials,
+        })
+    }
 }
 
 /// What the node must do once the writes are committed, before it shows the new index.
@@ -237,6 +325,8 @@ pub struct Effects {
     pub dirty: bool,
     /// Whether a revocation list has changed.
     pub crls: bool,
+    /// Keys of which sealed material was destroyed: no file may go on holding it.
+    pub destroyed: Vec<KeyId>,
 }
 
 impl Effects {
@@ -247,6 +337,7 @@ impl Effects {
         self.accounts.extend(later.accounts);
         self.dirty |= later.dirty;
         self.crls |= later.crls;
+        self.destroyed.extend(later.destroyed);
     }
 }
 

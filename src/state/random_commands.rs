@@ -21,6 +21,8 @@ use proptest::prelude::*;
 
 #[path = "random_commands/access.rs"]
 pub(crate) mod access;
+#[path = "random_commands/life.rs"]
+mod life;
 
 pub(crate) const KEYS: u8 = 6;
 pub(crate) const PEERS: u8 = 3;
@@ -118,6 +120,7 @@ enum Kind {
     PublishCrl { ca: u8, number: u8, this_update: u8, contents: u8 },
     Admit { keys: Vec<u8> },
     Access(access::Kind),
+    Life(life::Kind),
 }
 
 #[derive(Clone, Debug)]
@@ -223,6 +226,7 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
         2 => prop::collection::vec(key, 1..4).prop_map(|keys| Kind::Admit { keys }),
         15 => access::kind().prop_map(Kind::Access),
+        20 => life::kind().prop_map(Kind::Life),
     ]
 }
 
@@ -236,11 +240,21 @@ fn kind_about_access() -> impl Strategy<Value = Kind> {
     ]
 }
 
+/// Keys and their lives, and little else.
+fn kind_about_life() -> impl Strategy<Value = Kind> {
+    prop_oneof![
+        3 => (0..KEYS, 0_u8..2, any::<u8>()).prop_map(|(key, account, invocation)| Kind::Create { key, account, invocation }),
+        1 => (0..KEYS, any::<bool>(), any::<u8>()).prop_map(|(key, enabled, invocation)| Kind::Enable { key, enabled, stale: false, invocation }),
+        15 => life::kind().prop_map(Kind::Life),
+    ]
+}
+
 /// Up to `most` steps, mostly of every kind; the region has mostly been founded and has mostly met its peers before them.
 pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
     let kinds = prop_oneof![
         2 => prop::collection::vec(kind(), 1..most),
         1 => prop::collection::vec(kind_about_access(), 1..most),
+        1 => prop::collection::vec(kind_about_life(), 1..most),
     ];
     let times = prop::collection::vec(0_u64..3 * 60 * 60 * 1000, most);
     (prop::bool::weighted(0.95), times, kinds).prop_map(|(begun, times, kinds)| {
@@ -254,7 +268,12 @@ pub(crate) fn steps(most: usize) -> impl Strategy<Value = Vec<Step>> {
 impl Step {
     /// The command that this step is, given what the tables hold.
     pub(crate) fn command(&self, tables: &dyn Tables) -> Command {
-        Command { time: Timestamp::from_millis(self.time), body: self.kind.body(tables, Timestamp::from_millis(self.time)) }
+        let time = match &self.kind {
+            Kind::Life(kind) => kind.time(tables),
+            _ => None,
+        };
+        let time = time.unwrap_or(Timestamp::from_millis(self.time));
+        Command { time, body: self.kind.body(tables, time) }
     }
 }
 
@@ -282,12 +301,12 @@ impl Kind {
                 account: account(*owner),
                 spec: KeySpec::SymmetricDefault,
                 usage: KeyUsage::EncryptDecrypt,
-                origin: Origin::AwsKms,
+                origin: life::origin(*number, *invocation),
                 description: "a key".to_owned(),
                 tags: BTreeMap::from([("t".to_owned(), "v".to_owned())]),
                 policy: None,
                 id_secret: Sealed::from_bytes(vec![*number]),
-                material: material(*number, 0),
+                material: (life::origin(*number, *invocation) == Origin::AwsKms).then(|| material(*number, 0)),
             })),
             Self::Enable { key, enabled, stale, invocation } => {
                 let operation = if *enabled { Operation::EnableKey } else { Operation::DisableKey };
@@ -373,6 +392,7 @@ impl Kind {
                 der: vec![*contents, *number],
             })),
             Self::Access(kind) => kind.body(tables),
+            Self::Life(kind) => kind.body(tables, time),
             Self::Admit { keys } => CommandBody::AdmitKeys(AdmitKeys { keys: keys.iter().map(|number| key(*number)).collect() }),
         }
     }
@@ -416,7 +436,7 @@ impl DocumentStep {
                 usage: KeyUsage::EncryptDecrypt,
                 origin: Origin::AwsKms,
                 created_at: Timestamp::from_millis(5),
-                material: material(self.key, 0).id,
+                material: Some(material(self.key, 0).id),
             })
         });
         if self.promoted {
@@ -438,7 +458,7 @@ impl DocumentStep {
             let id = material(self.key, number).id;
             if !document.names_material(&id) {
                 let created_at = Timestamp::from_millis(6);
-                document.materials.push(MaterialEntry { id, created_at, state: MaterialState::Pending });
+                document.materials.push(MaterialEntry { id, created_at, state: MaterialState::Pending, rotated: None });
             }
         }
         let materials = (0..4).map(|number| material(self.key, number)).filter(|_| self.with_materials).collect();

@@ -17,6 +17,7 @@ use crate::{
 mod aliases;
 mod grants;
 mod identities;
+mod life;
 
 pub(crate) use aliases::alias_by_key_row;
 pub use aliases::{alias, alias_names_of, aliases_of};
@@ -27,6 +28,8 @@ pub use identities::{
     principal, role, user,
 };
 pub(crate) use identities::{account_of_row, first_reference, identity_of_row, identity_row, reference_row};
+pub use life::{due, last_usage};
+pub(crate) use life::{due_of_row, due_row, status_regions};
 
 /// Row of the log time in `Meta`.
 pub(crate) const LOG_TIME_ROW: &[u8] = b"log-time";

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_protocol::{Author, Enablement, Epoch, STATUS_SCHEMA, SharedDoc, StatusRecord};
-use claviger_types::{AccountId, ClusterId, Incarnation, KeyId, NodeInstance, Partition, Region, Sealed, Timestamp, TrustDomain};
+use claviger_types::{
+    AccountId, ClusterId, Incarnation, KeyId, KeyState, MaterialId, NodeInstance, Origin, Partition, Region, Sealed, Timestamp, TrustDomain,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -28,10 +30,12 @@ macro_rules! record {
 }
 
 mod access;
+mod life;
 
 pub use access::{
     AccountRecord, DenialRecord, GrantRecord, GroupRecord, IdentityKind, IdentityRecord, ManagedPolicyRecord, RoleRecord, UserRecord,
 };
+pub use life::{Deletion, Due, DueWork, Import, LastUsageRecord, UsageOperation};
 
 /// Who this region is: written by its first command, and anew by a restore.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,19 +123,58 @@ pub struct Regional {
     pub enabled: bool,
     /// The life of the region in which the key was made or an operator admitted it.
     pub admitted_in: Incarnation,
+    /// Its deletion, once it was asked for.
+    pub deletion: Option<Deletion>,
+    /// Of an EXTERNAL key: every material that was ever imported here.
+    pub imports: BTreeMap<MaterialId, Import>,
 }
 
 impl Regional {
-    /// Whether the region, in its life `present`, lets the key be used. A restore gives the region another life, so it
+    /// What is a key's, or a replica's, on its first day here.
+    pub fn new(now: Timestamp, admitted_in: Incarnation) -> Self {
+        Self {
+            created_at: now,
+            description: String::new(),
+            tags: BTreeMap::new(),
+            policy: None,
+            enabled: true,
+            admitted_in,
+            deletion: None,
+            imports: BTreeMap::new(),
+        }
+    }
+
+    /// Whether the region, in its life `present`, lets the key of `document` be used. A restore gives the region another life, so it
     /// withholds every key at once and touches none: what was revoked after the backup must not come back by itself.
-    pub fn enablement(&self, present: Incarnation) -> Enablement {
-        if self.admitted_in != present {
+    pub fn enablement(&self, document: &SharedDoc, present: Incarnation) -> Enablement {
+        if self.deletion.is_some() {
+            Enablement::PendingDeletion
+        } else if self.lacks_imports(document) {
+            Enablement::PendingImport
+        } else if self.is_withheld(present) {
             Enablement::Withheld
         } else if self.enabled {
             Enablement::Enabled
         } else {
             Enablement::Disabled
         }
+    }
+
+    /// Whether the key waits for an operator to admit it after a restore.
+    pub fn is_withheld(&self, present: Incarnation) -> bool {
+        self.admitted_in != present
+    }
+
+    /// The state that DescribeKey shows in `region`, in its life `present`.
+    pub fn state(&self, document: &SharedDoc, region: &Region, present: Incarnation) -> KeyState {
+        document.state_in(region, self.enablement(document, present))
+    }
+
+    /// A key is usable while all materials that are or were current are imported (rules page, section 7).
+    fn lacks_imports(&self, document: &SharedDoc) -> bool {
+        let is_here = |id: &MaterialId| self.imports.get(id).is_some_and(|import| import.is_present);
+        let mut needed = document.permanent_materials().peekable();
+        document.origin == Origin::External && (needed.peek().is_none() || !needed.all(|material| is_here(&material.id)))
     }
 }
 
@@ -151,7 +194,31 @@ pub struct KeyRecord {
     /// The greatest epoch seen or promised.
     pub greatest_epoch: Epoch,
 }
-record!(KeyRecord, Keys, 3);
+record!(KeyRecord, Keys, 4);
+
+impl KeyRecord {
+    /// The state that DescribeKey shows in this region.
+    pub fn state(&self, me: &RegionRecord) -> KeyState {
+        self.regional.state(&self.document, &me.region, me.incarnation)
+    }
+
+    /// All that happens to the key by time, in the region `me`. A rotation happens to an enabled key alone, at once if it is overdue.
+    pub fn due(&self) -> Vec<Due> {
+        let key_id = self.document.key_id;
+        let mut due = Vec::new();
+        match (self.regional.deletion, self.document.rotation.next_at) {
+            (Some(deletion), _) => due.push(Due { at: deletion.at, what: DueWork::Destroy, key_id }),
+            (None, Some(at)) if self.regional.enabled => due.push(Due { at, what: DueWork::Rotate, key_id }),
+            (None, _) => {}
+        }
+        for (id, import) in &self.regional.imports {
+            if let (true, Some(at)) = (import.is_present, import.expires_at) {
+                due.push(Due { at, what: DueWork::Expire(*id), key_id });
+            }
+        }
+        due
+    }
+}
 
 /// An alias of an account, in this region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

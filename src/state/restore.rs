@@ -12,8 +12,8 @@ use claviger_types::{ClusterId, Incarnation, KeyId, Timestamp};
 use crate::read::{self, LOG_TIME_ROW, counter};
 use crate::{
     AccountRecord, AliasRecord, CrlRecord, DenialRecord, DirtyRecord, GrantRecord, IdentityRecord, InvocationRecord, KeyRecord,
-    MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record, Refusal, RegionKeysRecord, RegionRecord, RegisterNode,
-    ReservationRecord, RestoredFrom, StateError, Table,
+    LastUsageRecord, MaterialRecord, NodeRecord, NodeRole, Overlay, PeerRecord, Record, Refusal, RegionKeysRecord, RegionRecord,
+    RegisterNode, ReservationRecord, RestoredFrom, StateError, Table,
 };
 
 /// How a restored region differs from what its backup holds.
@@ -92,6 +92,8 @@ pub fn check_row(table: Table, row: &[u8], record: &[u8]) -> Result<(), StateErr
         Table::Accounts => read::account_of_row(row).and_then(|_| decodes::<AccountRecord>(row, record)),
         Table::Identities => identity(row, record),
         Table::DeniedPrincipals => decodes::<DenialRecord>(row, record),
+        Table::Due => read::due_of_row(row).map(drop),
+        Table::LastUsages => key_id(row).and_then(|()| decodes::<LastUsageRecord>(row, record)),
         // The row is all there is.
         Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge | Table::AliasesByKey => Ok(()),
         Table::GrantsByGrantee | Table::GrantsByRetiring | Table::GrantsByContents | Table::IdentityReferences => Ok(()),

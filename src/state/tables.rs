@@ -71,6 +71,10 @@ tables! {
     IdentityReferences = "identity-references",
     /// Principal -> `DenialRecord`.
     DeniedPrincipals = "denied-principals",
+    /// Time (8 bytes), kind (1 byte), key id row, material id of an expiry -> nothing: what falls due.
+    Due = "due",
+    /// Key id row -> `LastUsageRecord`.
+    LastUsages = "last-usages",
 }
 
 /// Called with each row and its record until it breaks.

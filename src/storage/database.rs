@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBRecoveryMode, LogLevel, Options, ReadOptions, WriteBufferManager,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, ColumnFamily, ColumnFamilyDescriptor, CompactOptions, DB, DBRecoveryMode,
+    LogLevel, Options, ReadOptions, WriteBufferManager,
 };
 
 use crate::{StorageError, StorageOptions};
@@ -11,6 +12,8 @@ use crate::{StorageError, StorageOptions};
 const MIB: usize = 1 << 20;
 /// Bits of a bloom filter for each row: about one in a hundred reads of an absent row goes to the disk.
 const BLOOM_BITS: f64 = 10.0;
+/// No row has more bytes after the prefix that names a key.
+const ROW_REST_BYTES_MAX: usize = 256;
 
 /// What both databases share.
 #[derive(Clone)]
@@ -100,6 +103,17 @@ pub(crate) fn scan_options() -> ReadOptions {
     let mut options = ReadOptions::default();
     options.set_total_order_seek(true);
     options
+}
+
+/// Rewrites the files that have rows with this prefix, or all of a column family: what was deleted or replaced there is in no file
+/// afterwards, unless a reader holds it. RocksDB gives no outcome of it; if it fails, so does every later write.
+pub(crate) fn rewrite(db: &DB, family: &ColumnFamily, prefix: Option<&[u8]>) {
+    let mut options = CompactOptions::default();
+    // Else files of the last level stay as they are when nothing lies above them.
+    options.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+    options.set_exclusive_manual_compaction(false);
+    let end = prefix.map(|prefix| [prefix, &[0xff; ROW_REST_BYTES_MAX]].concat());
+    db.compact_range_cf_opt(family, prefix, end, &options);
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod child_process;
 mod database;
 mod directory;
 mod disk;
+#[cfg(test)]
+mod erase_tests;
 mod error;
 mod fsync;
 mod local;

@@ -1,4 +1,5 @@
-//! Who this node is: kept beside the log, outside the replicated state, so that no snapshot brings another node's name.
+//! Who this node is, and what its disk owes: kept beside the log, outside the replicated state, so that no snapshot brings another
+//! node's.
 
 use std::sync::Arc;
 
@@ -13,6 +14,8 @@ use crate::{DiskUse, StorageError, disk};
 
 pub(crate) const LOCAL_FAMILY: &str = "local";
 pub(crate) const IDENTITY_ROW: &[u8] = b"identity";
+/// There while files may hold what was destroyed.
+pub(crate) const ERASURE_ROW: &[u8] = b"owes-erasure";
 
 /// The node that a data directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +35,7 @@ impl LocalIdentity {
     pub const SCHEMA: u8 = 1;
 }
 
-/// The node-local record, and the directory as a whole.
+/// The node-local records, and the directory as a whole.
 pub struct LocalStore {
     disk: Arc<dyn LogDisk>,
     writing: Mutex<()>,
@@ -55,6 +58,22 @@ impl LocalStore {
             row: hex::encode(IDENTITY_ROW),
             reason: error.to_string(),
         })
+    }
+
+    /// Whether files of this directory may hold what was destroyed: what was last written of it, `false` at first.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn owes_erasure(&self) -> Result<bool, StorageError> {
+        self.disk.owes_erasure()
+    }
+
+    /// Writes that, durably.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_owes_erasure(&self, owes: bool) -> Result<(), StorageError> {
+        self.disk.write_owes_erasure(owes)
     }
 
     /// How much the whole data directory takes of its disk. It looks at every file: not to be called often.

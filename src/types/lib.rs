@@ -35,7 +35,10 @@ pub use named_principal::NamedPrincipal;
 pub use region::Region;
 pub use revocation::RevocationFlag;
 pub use sealed::Sealed;
-pub use spec::{EncryptionAlgorithm, KeyClass, KeySpec, KeyState, KeyUsage, Origin};
+pub use spec::{
+    DataKeyPairSpec, EncryptionAlgorithm, ExpirationModel, ImportState, ImportType, KeyAgreementAlgorithm, KeyClass, KeyMaterialState,
+    KeySpec, KeyState, KeyUsage, MacAlgorithm, MessageType, Origin, RotationType, SigningAlgorithm, WrappingAlgorithm, WrappingKeySpec,
+};
 pub use time::{Clock, SystemClock, Timestamp};
 
 /// Whether the named [`known_bugs::KnownBug`] is planted in this process.

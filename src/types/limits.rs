@@ -1,5 +1,6 @@
 //! Every limit that a client or a peer could run into, in one place, each with its source.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 /// AWS RegionType: 1 to 32 characters.
@@ -10,6 +11,16 @@ pub const KEY_REF_BYTES_MAX: usize = 2048;
 pub const PLAINTEXT_BYTES_MAX: usize = 4096;
 /// AWS CiphertextType: 1 to 6144 bytes.
 pub const CIPHERTEXT_BYTES_MAX: usize = 6144;
+/// The longest canonical bytes of a material: PKCS#8 of RSA-4096 has some 2,380.
+pub const MATERIAL_BYTES_MAX: usize = 2560;
+/// Bytes of an HMAC_224 key; that which a region makes has 28 (rules page, section 7).
+pub const HMAC_224_KEY_BYTES: RangeInclusive<usize> = 28..=64;
+/// Bytes of an HMAC_256 key; that which a region makes has 32.
+pub const HMAC_256_KEY_BYTES: RangeInclusive<usize> = 32..=64;
+/// Bytes of an HMAC_384 key; that which a region makes has 48.
+pub const HMAC_384_KEY_BYTES: RangeInclusive<usize> = 48..=128;
+/// Bytes of an HMAC_512 key; that which a region makes has 64.
+pub const HMAC_512_KEY_BYTES: RangeInclusive<usize> = 64..=128;
 /// AWS DescriptionType: at most 8192 characters.
 pub const DESCRIPTION_CHARS_MAX: usize = 8192;
 /// AWS NumberOfBytesType: 1 to 1024.
@@ -46,6 +57,32 @@ pub const INVOCATION_MEMORY: Duration = Duration::from_secs(60 * 60);
 /// How long, by its monotonic clock, a leader has known that a key is to be deleted, or material to expire, before it may propose
 /// that (DESIGN.md section 4): the time in which people notice that the clocks are wrong.
 pub const DESTRUCTION_DELAY: Duration = Duration::from_secs(60 * 60);
+/// A day, as windows and periods count it.
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// AWS ListKeyRotations: at most 1000 a page.
+pub const LIST_KEY_ROTATIONS_LIMIT_MAX: usize = 1000;
+/// Days that a key waits for its deletion (rules page, section 4).
+pub const DELETION_WINDOW_DAYS: RangeInclusive<u16> = 7..=30;
+/// The window when a request names none.
+pub const DELETION_WINDOW_DAYS_DEFAULT: u16 = 30;
+/// Days from one automatic rotation to the next (rules page, section 8).
+pub const ROTATION_PERIOD_DAYS: RangeInclusive<u16> = 90..=2560;
+/// The period when a request names none.
+pub const ROTATION_PERIOD_DAYS_DEFAULT: u16 = 365;
+/// Rotations on demand in a key's life (rules page, section 8).
+pub const ON_DEMAND_ROTATIONS_MAX: u8 = 25;
+/// An automatic rotation that is due within this time stands in the way of one on demand (AWS: ConflictException).
+pub const ROTATION_DUE_SOON: Duration = Duration::from_secs(20 * 60);
+/// How long parameters for an import are good (AWS: 24 hours).
+pub const IMPORT_TOKEN_VALIDITY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Imported material expires within this time of its import (AWS: ValidTo).
+pub const IMPORT_VALIDITY_MAX: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// AWS KeyMaterialDescriptionType: at most 256 characters.
+pub const IMPORT_DESCRIPTION_CHARS_MAX: usize = 256;
+/// Grants that one step of a key's destruction takes away, so that a key with many does not hold up the log.
+pub const GRANTS_PER_STEP_MAX: usize = 1000;
+/// Keys whose last use one command records.
+pub const USAGES_PER_COMMAND_MAX: usize = 1000;
 /// Regions of one trust domain.
 pub const REGIONS_MAX: usize = 32;
 /// Materials of one key: 25 on-demand rotations, one automatic a quarter for thirty years, and room.

@@ -12,6 +12,7 @@ import urllib.request
 
 import boto3
 from botocore.config import Config
+from shapes_of_answers import checked
 
 BINARY = os.environ.get("CLAVIGER_BIN", str(pathlib.Path(__file__).parents[2] / "target/debug/claviger"))
 START_SECONDS_MAX = 120
@@ -132,14 +133,16 @@ class Deployment:
             **options,
         )
         return PerThread(
-            lambda: boto3.client(
-                "kms",
-                region_name=region,
-                endpoint_url=self.regions[region][node].api,
-                verify=self.contract["ca"],
-                aws_access_key_id=who["access_key_id"],
-                aws_secret_access_key=who["secret_access_key"],
-                config=settings,
+            lambda: checked(
+                boto3.client(
+                    "kms",
+                    region_name=region,
+                    endpoint_url=self.regions[region][node].api,
+                    verify=self.contract["ca"],
+                    aws_access_key_id=who["access_key_id"],
+                    aws_secret_access_key=who["secret_access_key"],
+                    config=settings,
+                )
             )
         )
 

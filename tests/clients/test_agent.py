@@ -151,7 +151,7 @@ def test_answers_are_those_of_the_nodes(deployment):
     assert message == f"arn:aws:kms:{REGION}:111122223333:key/{key} is disabled."
     too_long = refused(lambda: kms.encrypt(KeyId=key, Plaintext=b"x" * 4097), "ValidationException")
     assert "'plaintext'" in too_long
-    refused(lambda: kms.schedule_key_deletion(KeyId=key), "UnknownOperationException")
+    refused(lambda: kms.describe_custom_key_stores(), "UnsupportedOperationException")
 
 
 def test_a_wrong_secret_an_unknown_key_and_a_session_token_are_refused(deployment):

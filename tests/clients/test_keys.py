@@ -144,11 +144,12 @@ def test_another_account_sees_nothing(deployment):
 def test_what_is_not_there_says_so(deployment):
     kms = deployment.kms("eu-west-1")
     key_id = kms.create_key()["KeyMetadata"]["KeyId"]
-    refused(lambda: kms.schedule_key_deletion(KeyId=key_id), "UnknownOperationException")
+    recipient = {"KeyEncryptionAlgorithm": "RSAES_OAEP_SHA_256", "AttestationDocument": b"x"}
     unsupported = {
-        "KeySpec": lambda: kms.create_key(KeySpec="RSA_2048"),
-        "Origin": lambda: kms.create_key(Origin="EXTERNAL"),
-        "DryRun": lambda: kms.encrypt(KeyId=key_id, Plaintext=b"x", DryRun=True),
+        "KeySpec": lambda: kms.create_key(KeySpec="SM2", KeyUsage="SIGN_VERIFY"),
+        "Origin": lambda: kms.create_key(Origin="AWS_CLOUDHSM"),
+        "CustomKeyStoreId": lambda: kms.generate_random(NumberOfBytes=8, CustomKeyStoreId="cks-1"),
+        "Recipient": lambda: kms.generate_data_key(KeyId=key_id, KeySpec="AES_256", Recipient=recipient),
     }
     for member, call in unsupported.items():
         assert member in refused(call, "UnsupportedOperationException")

@@ -95,7 +95,9 @@ async fn who_asks_comes_before_what_is_asked() {
 async fn unknown_targets() {
     let unknown = |message: &str| (400, "UnknownOperationException".to_owned(), message.to_owned());
     let shape = "The header X-Amz-Target must be TrentService.<operation>.";
-    assert_eq!(refused(request("ScheduleKeyDeletion", "{}")).await, unknown("The operation ScheduleKeyDeletion is not known."));
+    assert_eq!(refused(request("NoSuchThing", "{}")).await, unknown("The operation NoSuchThing is not known."));
+    let unsupported = refused(request("DescribeCustomKeyStores", "{}")).await;
+    assert_eq!(code_of(unsupported), expect(400, "UnsupportedOperationException"));
     assert_eq!(refused(request("", "{}")).await, unknown(shape));
     assert_eq!(refused(request("Encrypt ", "{}")).await, unknown(shape));
     assert_eq!(refused(request(&"a".repeat(65), "{}")).await, unknown(shape));

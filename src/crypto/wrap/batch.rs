@@ -1,6 +1,7 @@
 //! One batch from region to region: sealing, and opening after everything that can be checked was checked.
 
 use aws_lc_rs::signature::{ED25519, ML_DSA_65, UnparsedPublicKey, VerificationAlgorithm};
+use claviger_types::limits::MATERIAL_BYTES_MAX;
 use claviger_types::{ClusterId, Incarnation, Region};
 use hpke::aead::{AeadTag, AesGcm256};
 use hpke::inout::InOutBuf;
@@ -13,20 +14,29 @@ use sha2::{Sha256, Sha512};
 use super::byte_string;
 use super::keys::{RegionPrivateKeys, RegionPublicKeys};
 use super::transcript::Transcript;
-use crate::{CryptoError, Secret32, scrub};
+use crate::{CryptoError, SecretBytes, scrub};
 
 /// Secrets in one batch: at two or three a key, some thousands of keys.
 pub const BATCH_SECRETS_MAX: usize = 16_384;
+/// Bytes of sealed secrets in one batch ([`sealed_bytes`] each): [`BATCH_SECRETS_MAX`] of 32 bytes, or over a thousand of RSA-4096.
+pub const BATCH_SEALED_BYTES_MAX: usize = 3 * 1024 * 1024;
 /// Bytes of documents in one batch. With the secrets it stays below `limits::RECORD_BYTES_MAX`, so that a batch can be one message.
 pub const BATCH_DOCUMENTS_BYTES_MAX: usize = 12 * 1024 * 1024;
 
 /// X-Wing: an ML-KEM-768 ciphertext (1088) and an X25519 public key (32).
 const ENCAPSULATED_BYTES: usize = 1120;
-/// A 32-byte secret and its tag.
-const SEALED_SECRET_BYTES: usize = 48;
+/// Before each sealed secret, its length: u16, big-endian.
+const LENGTH_BYTES: usize = 2;
+/// After it, its tag.
+const TAG_BYTES: usize = 16;
 const ED25519_SIGNATURE_BYTES: usize = 64;
 /// FIPS 204, table 2.
 const ML_DSA_65_SIGNATURE_BYTES: usize = 3309;
+
+/// What a secret of `secret_bytes` takes of [`BATCH_SEALED_BYTES_MAX`].
+pub const fn sealed_bytes(secret_bytes: usize) -> usize {
+    LENGTH_BYTES + secret_bytes + TAG_BYTES
+}
 
 /// From whom to whom, and for which of the receiver's keys: the same for all batches between two regions until one of them changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,7 +95,7 @@ pub struct WrappedBatch {
     /// HPKE's encapsulated key, 1120 bytes.
     #[serde(with = "byte_string")]
     pub encapsulated_key: Vec<u8>,
-    /// The sealed secrets one after the other, 48 bytes each.
+    /// The sealed secrets one after the other: the length of each as u16, big-endian, its ciphertext and its tag.
     #[serde(with = "byte_string")]
     pub sealed_secrets: Vec<u8>,
     /// The sending region's Ed25519 signature, 64 bytes.
@@ -99,28 +109,59 @@ pub struct WrappedBatch {
 impl WrappedBatch {
     /// What both signatures sign: a label and SHA-512 over all parts, each behind its length.
     fn signed_message(&self) -> Vec<u8> {
-        let digest = Transcript::<Sha512>::new("claviger batch v1")
+        let digest = Transcript::<Sha512>::new("claviger batch v2")
             .part(&self.header.digest())
             .part(&self.documents)
             .part(&self.encapsulated_key)
             .part(&self.sealed_secrets)
             .finish();
-        [b"claviger batch signature v1\0".as_slice(), &digest].concat()
+        [b"claviger batch signature v2\0".as_slice(), &digest].concat()
+    }
+
+    /// How many secrets it says to hold.
+    ///
+    /// # Errors
+    /// [`CryptoError::BatchShape`] when its sealed secrets are malformed.
+    pub fn secret_count(&self) -> Result<usize, CryptoError> {
+        self.parts().map(|parts| parts.len())
     }
 
     fn check_shape(&self) -> Result<(), CryptoError> {
-        check_sizes(self.documents.len(), self.sealed_secrets.len() / SEALED_SECRET_BYTES)?;
+        check_sizes(self.documents.len(), 0, self.sealed_secrets.len())?;
         if self.encapsulated_key.len() != ENCAPSULATED_BYTES {
             return Err(CryptoError::BatchShape("the encapsulated key must have 1120 bytes"));
-        }
-        if !self.sealed_secrets.len().is_multiple_of(SEALED_SECRET_BYTES) {
-            return Err(CryptoError::BatchShape("a sealed secret must have 48 bytes"));
         }
         if self.signature_ed25519.len() != ED25519_SIGNATURE_BYTES || self.signature_ml_dsa_65.len() != ML_DSA_65_SIGNATURE_BYTES {
             return Err(CryptoError::BatchShape("the signatures must have 64 and 3309 bytes"));
         }
         Ok(())
     }
+
+    fn parts(&self) -> Result<Vec<Part<'_>>, CryptoError> {
+        let (mut parts, mut rest) = (Vec::new(), self.sealed_secrets.as_slice());
+        while !rest.is_empty() {
+            let (length, behind) = rest.split_first_chunk().ok_or(CryptoError::BatchShape("a sealed secret is cut off"))?;
+            let length = usize::from(u16::from_be_bytes(*length));
+            if !(1..=MATERIAL_BYTES_MAX).contains(&length) {
+                return Err(CryptoError::BatchShape("a secret has a length that none may have"));
+            }
+            let (sealed, behind) =
+                behind.split_at_checked(length + TAG_BYTES).ok_or(CryptoError::BatchShape("a sealed secret is cut off"))?;
+            if parts.len() == BATCH_SECRETS_MAX {
+                return Err(CryptoError::BatchShape("too many secrets"));
+            }
+            let (ciphertext, tag) = sealed.split_at(length);
+            parts.push(Part { ciphertext, tag });
+            rest = behind;
+        }
+        Ok(parts)
+    }
+}
+
+/// One sealed secret.
+struct Part<'a> {
+    ciphertext: &'a [u8],
+    tag: &'a [u8],
 }
 
 /// Seals `secrets` and signs them together with `documents`, from the region that owns `sender` to the one that owns `recipient`.
@@ -132,18 +173,24 @@ pub fn seal_batch(
     recipient: &RegionPublicKeys,
     header: &BatchHeader,
     documents: &[u8],
-    secrets: &[&Secret32],
+    secrets: &[SecretBytes],
 ) -> Result<WrappedBatch, CryptoError> {
-    check_sizes(documents.len(), secrets.len())?;
-    let binding = Binding::new(header, documents, secrets.len());
+    let lengths = secrets.iter().map(secret_length).collect::<Result<Vec<u16>, _>>()?;
+    let total = lengths.iter().map(|&length| sealed_bytes(length.into())).sum();
+    check_sizes(documents.len(), secrets.len(), total)?;
+    let binding = Binding::new(header, documents, &lengths);
     let recipient = recipient.kem_key()?;
-    let mut sealed_secrets = vec![0; secrets.len() * SEALED_SECRET_BYTES];
+    let mut sealed_secrets = vec![0; total];
     let encapsulated_key = scrub::deep(|| {
         let (encapsulated_key, mut context) =
             setup_sender::<AesGcm256, HkdfSha256, XWing>(&OpModeS::Base, &recipient, &binding.info()).map_err(|_| CryptoError::Seal)?;
-        for (index, (secret, place)) in secrets.iter().zip(sealed_secrets.chunks_exact_mut(SEALED_SECRET_BYTES)).enumerate() {
-            let (ciphertext, tag) = place.split_at_mut(32);
-            let buffer = InOutBuf::new(secret.expose().as_slice(), ciphertext).map_err(|_| CryptoError::Seal)?;
+        let mut rest = sealed_secrets.as_mut_slice();
+        for (index, (secret, length)) in secrets.iter().zip(&lengths).enumerate() {
+            let place = rest.split_off_mut(..sealed_bytes(secret.expose().len())).ok_or(CryptoError::Seal)?;
+            let (prefix, place) = place.split_at_mut(LENGTH_BYTES);
+            prefix.copy_from_slice(&length.to_be_bytes());
+            let (ciphertext, tag) = place.split_at_mut(secret.expose().len());
+            let buffer = InOutBuf::new(secret.expose(), ciphertext).map_err(|_| CryptoError::Seal)?;
             tag.copy_from_slice(&context.seal_inout_detached(buffer, &binding.aad(index)).map_err(|_| CryptoError::Seal)?.to_bytes());
         }
         Ok::<_, CryptoError>(encapsulated_key.to_bytes().to_vec())
@@ -173,8 +220,9 @@ pub fn open_batch(
     sender: &RegionPublicKeys,
     expected: &BatchRoute,
     batch: &WrappedBatch,
-) -> Result<Vec<Secret32>, CryptoError> {
+) -> Result<Vec<SecretBytes>, CryptoError> {
     batch.check_shape()?;
+    let parts = batch.parts()?;
     if batch.header.route != *expected {
         return Err(CryptoError::BatchRoute);
     }
@@ -182,31 +230,41 @@ pub fn open_batch(
     verify("Ed25519", &ED25519, sender.ed25519(), &message, &batch.signature_ed25519)?;
     verify("ML-DSA-65", &ML_DSA_65, sender.ml_dsa_65(), &message, &batch.signature_ml_dsa_65)?;
 
-    let sealed = batch.sealed_secrets.chunks_exact(SEALED_SECRET_BYTES);
-    let binding = Binding::new(&batch.header, &batch.documents, sealed.len());
+    let lengths =
+        parts.iter().map(|part| u16::try_from(part.ciphertext.len())).collect::<Result<Vec<_>, _>>().map_err(|_| CryptoError::BatchOpen)?;
+    let binding = Binding::new(&batch.header, &batch.documents, &lengths);
     let encapsulated_key = <XWing as Kem>::EncappedKey::from_bytes(&batch.encapsulated_key).map_err(|_| CryptoError::BatchOpen)?;
     scrub::deep(|| {
         let mut context =
             setup_receiver::<AesGcm256, HkdfSha256, XWing>(&OpModeR::Base, &recipient.kem_key()?, &encapsulated_key, &binding.info())
                 .map_err(|_| CryptoError::BatchOpen)?;
-        let open = |(index, sealed): (usize, &[u8])| {
-            let (ciphertext, tag) = sealed.split_at(32);
+        let open = |(index, Part { ciphertext, tag }): (usize, Part<'_>)| {
             let tag = AeadTag::from_bytes(tag).map_err(|_| CryptoError::BatchOpen)?;
-            Secret32::try_new_with(|slot| {
-                let buffer = InOutBuf::new(ciphertext, slot.as_mut_slice()).map_err(|_| CryptoError::BatchOpen)?;
+            SecretBytes::try_new_with(ciphertext.len(), |place| {
+                let buffer = InOutBuf::new(ciphertext, place).map_err(|_| CryptoError::BatchOpen)?;
                 context.open_inout_detached(buffer, &binding.aad(index), &tag).map_err(|_| CryptoError::BatchOpen)
             })
         };
-        sealed.enumerate().map(open).collect()
+        parts.into_iter().enumerate().map(open).collect()
     })
 }
 
-fn check_sizes(documents_bytes: usize, secrets: usize) -> Result<(), CryptoError> {
+fn secret_length(secret: &SecretBytes) -> Result<u16, CryptoError> {
+    match u16::try_from(secret.expose().len()) {
+        Ok(0) | Err(_) => Err(CryptoError::BatchShape("a secret has a length that none may have")),
+        Ok(length) => Ok(length),
+    }
+}
+
+fn check_sizes(documents_bytes: usize, secrets: usize, sealed_bytes: usize) -> Result<(), CryptoError> {
     if documents_bytes > BATCH_DOCUMENTS_BYTES_MAX {
         return Err(CryptoError::BatchShape("too many bytes of documents"));
     }
     if secrets > BATCH_SECRETS_MAX {
         return Err(CryptoError::BatchShape("too many secrets"));
+    }
+    if sealed_bytes > BATCH_SEALED_BYTES_MAX {
+        return Err(CryptoError::BatchShape("too many bytes of secrets"));
     }
     Ok(())
 }
@@ -221,26 +279,27 @@ fn verify(
     UnparsedPublicKey::new(algorithm, key).verify(message, signature).map_err(|_| CryptoError::BatchSignature(name))
 }
 
-/// What ties the sealed secrets to their batch: HPKE's info is the header, each secret's additional data the whole and its place in it.
+/// What ties the sealed secrets to their batch: HPKE's info is the header, each secret's additional data the whole, lengths
+/// included, and its place in it.
 struct Binding {
     header: [u8; 32],
     contents: [u8; 32],
 }
 
 impl Binding {
-    fn new(header: &BatchHeader, documents: &[u8], secrets: usize) -> Self {
+    fn new(header: &BatchHeader, documents: &[u8], lengths: &[u16]) -> Self {
         let header = header.digest();
-        let contents = Transcript::<Sha256>::new("claviger batch contents v1")
+        let contents = Transcript::<Sha256>::new("claviger batch contents v2")
             .part(&header)
             .part(documents)
-            .part(&(secrets as u64).to_be_bytes())
+            .part(&lengths.iter().flat_map(|length| length.to_be_bytes()).collect::<Vec<u8>>())
             .finish()
             .into();
         Self { header, contents }
     }
 
     fn info(&self) -> Vec<u8> {
-        [b"claviger region wrap v1\0".as_slice(), &self.header].concat()
+        [b"claviger region wrap v2\0".as_slice(), &self.header].concat()
     }
 
     fn aad(&self, index: usize) -> [u8; 40] {
@@ -252,173 +311,4 @@ impl Binding {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use claviger_types::encoding;
-
-    use super::*;
-
-    pub(crate) fn route() -> BatchRoute {
-        BatchRoute {
-            source_region: "eu-west-1".parse().unwrap(),
-            source_cluster: ClusterId::from_bytes([1; 16]),
-            source_incarnation: Incarnation::from_bytes([2; 16]),
-            target_region: "eu-north-2".parse().unwrap(),
-            target_cluster: ClusterId::from_bytes([3; 16]),
-            target_incarnation: Incarnation::from_bytes([4; 16]),
-            recipient_key_version: 5,
-        }
-    }
-
-    type Change = fn(&mut WrappedBatch);
-
-    struct Fixture {
-        source: RegionPrivateKeys,
-        target: RegionPrivateKeys,
-        secrets: Vec<Secret32>,
-        batch: WrappedBatch,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let (source, target) = (RegionPrivateKeys::generate().unwrap(), RegionPrivateKeys::generate().unwrap());
-            let secrets: Vec<Secret32> = (0..3).map(|_| Secret32::random().unwrap()).collect();
-            let header = BatchHeader { route: route(), number: 6 };
-            let batch = seal_batch(&source, &target.public(), &header, b"documents", &secrets.iter().collect::<Vec<_>>()).unwrap();
-            Self { source, target, secrets, batch }
-        }
-
-        fn open(&self, batch: &WrappedBatch) -> Result<Vec<Secret32>, CryptoError> {
-            open_batch(&self.target, &self.source.public(), &batch.header.route, batch)
-        }
-
-        /// The batch changed and signed again by the sender: what an attacker with both signing keys, or a bug, could send.
-        fn resigned(&self, change: impl FnOnce(&mut WrappedBatch)) -> WrappedBatch {
-            let mut batch = self.batch.clone();
-            change(&mut batch);
-            (batch.signature_ed25519, batch.signature_ml_dsa_65) = self.source.sign(&batch.signed_message()).unwrap();
-            batch
-        }
-    }
-
-    #[test]
-    fn a_batch_crosses_the_wire() {
-        let fixture = Fixture::new();
-        let wire = encoding::encode(1, &fixture.batch).unwrap();
-        let opened = fixture.open(&encoding::decode(1, &wire).unwrap()).unwrap();
-        assert_eq!(opened.len(), 3);
-        assert!(opened.iter().zip(&fixture.secrets).all(|(opened, sent)| opened.expose() == sent.expose()));
-        for secret in &fixture.secrets {
-            assert!(!wire.windows(32).any(|window| window == secret.expose()));
-        }
-    }
-
-    #[test]
-    fn a_batch_without_secrets_is_a_signed_message() {
-        let fixture = Fixture::new();
-        let header = BatchHeader { route: route(), number: 7 };
-        let batch = seal_batch(&fixture.source, &fixture.target.public(), &header, b"only documents", &[]).unwrap();
-        assert!(fixture.open(&batch).unwrap().is_empty());
-    }
-
-    /// Pins the bytes that are signed and bound: two versions of the program must agree on them.
-    #[test]
-    fn the_signed_bytes_never_change() {
-        let batch = WrappedBatch {
-            header: BatchHeader { route: route(), number: 6 },
-            documents: b"documents".to_vec(),
-            encapsulated_key: vec![7; ENCAPSULATED_BYTES],
-            sealed_secrets: vec![8; SEALED_SECRET_BYTES],
-            signature_ed25519: Vec::new(),
-            signature_ml_dsa_65: Vec::new(),
-        };
-        let binding = Binding::new(&batch.header, &batch.documents, 1);
-        assert_eq!(hex::encode(binding.header), "74cf4657237760e69a7f76a0d96f477d3a6498c13ced0830f28a7d584d0ef311");
-        assert_eq!(hex::encode(binding.contents), "a0ab9a0330caa5d35f061abb6e1292c359965ddb496c29f9d6ed1e517336778e");
-        assert_eq!(
-            hex::encode(&batch.signed_message()[28..]),
-            "f9766605070074efa74023af8874c3c864383fb97cf071b4c874f1c05d7d3393cf97b37ec4dde05cabd3972c499d9230bf25529de65ddfd7d2091eb7ca023a53"
-        );
-    }
-
-    #[test]
-    fn a_change_of_any_part_is_noticed() {
-        let fixture = Fixture::new();
-        let changes: [(&str, Change); 14] = [
-            ("source region", |batch| batch.header.route.source_region = "eu-west-2".parse().unwrap()),
-            ("source cluster", |batch| batch.header.route.source_cluster = ClusterId::from_bytes([9; 16])),
-            ("source incarnation", |batch| batch.header.route.source_incarnation = Incarnation::from_bytes([9; 16])),
-            ("target region", |batch| batch.header.route.target_region = "eu-west-2".parse().unwrap()),
-            ("target cluster", |batch| batch.header.route.target_cluster = ClusterId::from_bytes([9; 16])),
-            ("target incarnation", |batch| batch.header.route.target_incarnation = Incarnation::from_bytes([9; 16])),
-            ("recipient key version", |batch| batch.header.route.recipient_key_version += 1),
-            ("batch number", |batch| batch.header.number += 1),
-            ("documents", |batch| batch.documents[0] ^= 1),
-            ("more documents", |batch| batch.documents.push(0)),
-            ("encapsulated key", |batch| batch.encapsulated_key[1119] ^= 1),
-            ("a secret", |batch| batch.sealed_secrets[50] ^= 1),
-            ("swapped secrets", |batch| batch.sealed_secrets.rotate_left(SEALED_SECRET_BYTES)),
-            ("fewer secrets", |batch| batch.sealed_secrets.truncate(2 * SEALED_SECRET_BYTES)),
-        ];
-        for (what, change) in changes {
-            let mut changed = fixture.batch.clone();
-            change(&mut changed);
-            assert!(matches!(fixture.open(&changed), Err(CryptoError::BatchSignature("Ed25519"))), "{what}");
-            // Even with valid signatures: the secrets are bound to header, documents, number and place.
-            assert!(matches!(fixture.open(&fixture.resigned(change)), Err(CryptoError::BatchOpen)), "{what}, signed again");
-        }
-        assert!(fixture.open(&fixture.batch).is_ok());
-        // The two checks above see only the header that the batch itself names.
-        let mut expected = route();
-        expected.recipient_key_version = 4;
-        let other = open_batch(&fixture.target, &fixture.source.public(), &expected, &fixture.batch);
-        assert!(matches!(other, Err(CryptoError::BatchRoute)));
-    }
-
-    #[test]
-    fn both_signatures_must_be_the_senders() {
-        let fixture = Fixture::new();
-        let stranger = RegionPrivateKeys::generate().unwrap();
-        let (ed25519, ml_dsa_65) = stranger.sign(&fixture.batch.signed_message()).unwrap();
-        let forged = WrappedBatch { signature_ed25519: ed25519, ..fixture.batch.clone() };
-        assert!(matches!(fixture.open(&forged), Err(CryptoError::BatchSignature("Ed25519"))));
-        let forged = WrappedBatch { signature_ml_dsa_65: ml_dsa_65, ..fixture.batch.clone() };
-        assert!(matches!(fixture.open(&forged), Err(CryptoError::BatchSignature("ML-DSA-65"))));
-        for (ed25519_bytes, ml_dsa_65_bytes) in [(0, 3309), (64, 0), (63, 3309), (64, 3310)] {
-            let mut cut = fixture.batch.clone();
-            cut.signature_ed25519.resize(ed25519_bytes, 0);
-            cut.signature_ml_dsa_65.resize(ml_dsa_65_bytes, 0);
-            assert!(matches!(fixture.open(&cut), Err(CryptoError::BatchShape(_))));
-        }
-    }
-
-    #[test]
-    fn only_the_recipient_opens_it() {
-        let fixture = Fixture::new();
-        let stranger = RegionPrivateKeys::generate().unwrap();
-        let opened = open_batch(&stranger, &fixture.source.public(), &route(), &fixture.batch);
-        assert!(matches!(opened, Err(CryptoError::BatchOpen)));
-        let opened = open_batch(&fixture.target, &stranger.public(), &route(), &fixture.batch);
-        assert!(matches!(opened, Err(CryptoError::BatchSignature(_))));
-    }
-
-    #[test]
-    fn sizes_are_checked_first() {
-        let fixture = Fixture::new();
-        let changes: [Change; 6] = [
-            |batch| batch.encapsulated_key.truncate(1119),
-            |batch| batch.encapsulated_key.clear(),
-            |batch| batch.sealed_secrets.truncate(47),
-            |batch| batch.sealed_secrets = vec![0; (BATCH_SECRETS_MAX + 1) * SEALED_SECRET_BYTES],
-            |batch| batch.documents = vec![0; BATCH_DOCUMENTS_BYTES_MAX + 1],
-            |batch| batch.signature_ed25519.clear(),
-        ];
-        for change in changes {
-            let mut changed = fixture.batch.clone();
-            change(&mut changed);
-            assert!(matches!(fixture.open(&changed), Err(CryptoError::BatchShape(_))));
-        }
-        let too_many = vec![&fixture.secrets[0]; BATCH_SECRETS_MAX + 1];
-        let sealed = seal_batch(&fixture.source, &fixture.target.public(), &fixture.batch.header, b"", &too_many);
-        assert!(matches!(sealed, Err(CryptoError::BatchShape("too many secrets"))));
-    }
-}
+pub(crate) mod tests;

@@ -9,7 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use claviger_consensus::Region;
 use claviger_crypto::wrap::{BatchRoute, WrappedBatch, open_batch};
-use claviger_crypto::{Secret32, material_id};
+use claviger_crypto::{SecretBytes, material_id};
 use claviger_protocol::{DOCUMENT_SCHEMA, SharedDoc};
 use claviger_state::{CommandBody, DocumentRefusal, ReceiveDocuments, ReceivedDocument, Response, SealedMaterial, read};
 use claviger_tls::Peer;
@@ -85,7 +85,7 @@ fn open<R: Region>(
     let mut opened = Vec::with_capacity(parcels.len());
     for parcel in &parcels {
         let id_secret = if parcel.id_secret { secrets.next() } else { None };
-        let materials: Vec<Secret32> = secrets.by_ref().take(parcel.materials.len()).collect();
+        let materials: Vec<SecretBytes> = secrets.by_ref().take(parcel.materials.len()).collect();
         let document: Result<SharedDoc, _> = encoding::decode(DOCUMENT_SCHEMA, &parcel.document);
         let Ok(document) = document else {
             opened.push(Err(DocumentRefusal::Invalid));
@@ -109,9 +109,9 @@ fn unpack<R: Region>(
     core: &Core<R>,
     tables: &R::Tables,
     document: SharedDoc,
-    sent_id_secret: Option<Secret32>,
+    sent_id_secret: Option<SecretBytes>,
     parcel: &Parcel,
-    materials: &[Secret32],
+    materials: &[SecretBytes],
 ) -> Result<Result<ReceivedDocument, DocumentRefusal>, ReplicationError> {
     let key_id: KeyId = document.key_id;
     // A key that is known here keeps the id secret under which its materials were named.
@@ -119,6 +119,7 @@ fn unpack<R: Region>(
         (Some(_), _) if materials.is_empty() => (None, None),
         (Some(held), _) => (Some(core.sealing.open_id_secret(&key_id, &held.id_secret)?), None),
         (None, Some(sent)) => {
+            let Ok(sent) = sent.into_secret32() else { return Ok(Err(DocumentRefusal::Invalid)) };
             let sealed = core.sealing.seal_id_secret(&key_id, &sent)?;
             (Some(sent), Some(sealed))
         }
@@ -128,7 +129,7 @@ fn unpack<R: Region>(
     // Without an id secret nothing can be recomputed, so nothing is kept: `apply` then finds what is missing.
     if let Some(id_secret) = id_secret {
         for (id, material) in parcel.materials.iter().zip(materials) {
-            let computed = material_id::compute(&id_secret, key_id, material)?;
+            let computed = material_id::of_canonical(&id_secret, key_id, material)?;
             if computed != *id || !document.names_material(id) {
                 return Ok(Err(DocumentRefusal::Invalid));
             }

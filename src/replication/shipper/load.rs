@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use claviger_barrier::BarrierError;
 use claviger_consensus::Region;
-use claviger_crypto::Secret32;
-use claviger_crypto::wrap::{BATCH_SECRETS_MAX, BatchHeader, BatchRoute, seal_batch};
-use claviger_protocol::{DOCUMENT_SCHEMA, MaterialState, StatusRecord};
+use claviger_crypto::SecretBytes;
+use claviger_crypto::wrap::{BATCH_SEALED_BYTES_MAX, BATCH_SECRETS_MAX, BatchHeader, BatchRoute, seal_batch, sealed_bytes};
+use claviger_protocol::{DOCUMENT_SCHEMA, StatusRecord};
 use claviger_state::{KeyRecord, PeerRecord, RegionRecord, StateError, Tables, read};
 use claviger_types::encoding;
-use claviger_types::{KeyId, MaterialId, Region as RegionName, Sealed};
+use claviger_types::{KeyId, MaterialId, Origin, Region as RegionName, Sealed};
 use tokio::time::Instant;
 
 use super::sent::{Age, Sent};
@@ -116,7 +116,9 @@ struct Gathering<'a, R, T> {
     contents: Vec<(Age, What)>,
     bytes: usize,
     parcels: Vec<Parcel>,
-    secrets: Vec<Secret32>,
+    secrets: Vec<SecretBytes>,
+    /// What `secrets` take in the message.
+    sealed_bytes: usize,
     statuses: Vec<StatusRecord>,
 }
 
@@ -136,16 +138,18 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
             bytes: 0,
             parcels: Vec::new(),
             secrets: Vec::new(),
+            sealed_bytes: 0,
             statuses: Vec::new(),
         })
     }
 
     /// Whether a key with `bytes` and `secrets` has to wait. A message takes at least one of whatever size.
-    fn is_full(&mut self, key_id: &KeyId, bytes: usize, secrets: usize) -> Result<Option<Stop>, StateError> {
+    fn is_full(&mut self, key_id: &KeyId, bytes: usize, secrets: &[SecretBytes]) -> Result<Option<Stop>, StateError> {
         let config = &self.core.config;
         let fits = self.contents.len() < config.batch_keys_max
             && self.bytes + bytes <= config.batch_bytes_max
-            && self.secrets.len() + secrets <= BATCH_SECRETS_MAX;
+            && self.secrets.len() + secrets.len() <= BATCH_SECRETS_MAX
+            && self.sealed_bytes + wrapped_bytes(secrets) <= BATCH_SEALED_BYTES_MAX;
         if !fits && !self.contents.is_empty() {
             return Ok(Some(Stop::More));
         }
@@ -186,17 +190,19 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         let document = encoding::encode(DOCUMENT_SCHEMA, &key.document).map_err(ReplicationError::Encode)?;
         let (id_secret, materials) = self.wanted_secrets(&key)?;
         let bytes = document.len() + materials.len() * MATERIAL_ID_BYTES + PARCEL_BYTES;
-        if let Some(stop) = self.is_full(&age.1, bytes, materials.len() + usize::from(id_secret.is_some()))? {
-            return Ok(Some(stop));
-        }
-        match self.open_secrets(&age.1, id_secret, &materials) {
-            Ok(opened) => self.secrets.extend(opened),
+        let opened = match self.open_secrets(&age.1, id_secret, &materials) {
+            Ok(opened) => opened,
             Err(error) => {
                 tracing::error!(key = %age.1, error = %with_sources(&error), "a key cannot be shipped: its secrets do not open");
                 self.sent.refuse(age, what, self.now, self.now + self.core.config.refusal_backoff);
                 return Ok(None);
             }
+        };
+        if let Some(stop) = self.is_full(&age.1, bytes, &opened)? {
+            return Ok(Some(stop));
         }
+        self.sealed_bytes += wrapped_bytes(&opened);
+        self.secrets.extend(opened);
         let materials = materials.into_iter().map(|(id, _)| id).collect();
         self.parcels.push(Parcel { document: document.into(), id_secret: id_secret.is_some(), materials });
         self.contents.push((age, what));
@@ -210,7 +216,9 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         // What another life of the peer named is void.
         let status = read::status(self.tables, key_id, &self.peer.region)?.filter(|status| status.incarnation == self.peer.incarnation);
         let mut materials = Vec::new();
-        for material in key.document.materials.iter().filter(|material| material.state != MaterialState::Discarded) {
+        // Imported bytes never cross (rule 9).
+        let shipped = key.document.materials.iter().filter(|_| key.document.origin == Origin::AwsKms);
+        for material in shipped {
             if status.as_ref().is_none_or(|status| !status.materials.contains(&material.id))
                 // A primary holds all that its document names; if it did not, the peer would say what it lacks.
                 && let Some(record) = read::material(self.tables, key_id, &material.id)?
@@ -227,8 +235,8 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         key_id: &KeyId,
         id_secret: Option<&Sealed>,
         materials: &[(MaterialId, Sealed)],
-    ) -> Result<Vec<Secret32>, BarrierError> {
-        let id_secret = id_secret.map(|sealed| self.core.sealing.open_id_secret(key_id, sealed));
+    ) -> Result<Vec<SecretBytes>, BarrierError> {
+        let id_secret = id_secret.map(|sealed| self.core.sealing.open_id_secret(key_id, sealed).map(SecretBytes::from));
         let materials = materials.iter().map(|(id, sealed)| self.core.sealing.open_material(key_id, id, sealed));
         id_secret.into_iter().chain(materials).collect()
     }
@@ -242,7 +250,7 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
         }
         let status = read::own_status(self.tables, &self.me, &key)?;
         let bytes = status.materials.len() * MATERIAL_ID_BYTES + STATUS_BYTES;
-        if let Some(stop) = self.is_full(&age.1, bytes, 0)? {
+        if let Some(stop) = self.is_full(&age.1, bytes, &[])? {
             return Ok(Some(stop));
         }
         self.statuses.push(status);
@@ -282,8 +290,11 @@ impl<'a, R: Region, T: Tables> Gathering<'a, R, T> {
             recipient_key_version: self.peer.keys.version,
         };
         let parcels = message::encode(&self.parcels).map_err(ReplicationError::Encode)?;
-        let secrets: Vec<&Secret32> = self.secrets.iter().collect();
-        let batch = seal_batch(&own_keys, &crypto_keys(&self.peer.keys)?, &BatchHeader { route, number }, &parcels, &secrets)?;
+        let batch = seal_batch(&own_keys, &crypto_keys(&self.peer.keys)?, &BatchHeader { route, number }, &parcels, &self.secrets)?;
         message::encode(&batch).map_err(ReplicationError::Encode)
     }
+}
+
+fn wrapped_bytes(secrets: &[SecretBytes]) -> usize {
+    secrets.iter().map(|secret| sealed_bytes(secret.expose().len())).sum()
 }

@@ -46,7 +46,7 @@ fn what_is_regional_stays_regional() {
         assert_eq!(in_b.regional.tags, BTreeMap::new());
         assert_eq!(in_c.regional.description, format!("replica in {C}"));
         assert_eq!([in_a.regional.enabled, in_b.regional.enabled, in_c.regional.enabled], [true, false, true]);
-        assert_eq!(in_b.document.state_in(&b.name, in_b.regional.enablement(in_b.regional.admitted_in)), KeyState::Disabled);
+        assert_eq!(in_b.regional.state(&in_b.document, &b.name, in_b.regional.admitted_in), KeyState::Disabled);
     });
 }
 

@@ -244,24 +244,29 @@ impl Site {
 
     /// A new multi-region key whose primary is here.
     pub(super) async fn create(&self) -> KeyId {
+        self.create_of(KeySpec::SymmetricDefault, KeyUsage::EncryptDecrypt).await
+    }
+
+    /// A new multi-region key of this kind.
+    pub(super) async fn create_of(&self, spec: KeySpec, usage: KeyUsage) -> KeyId {
         let key_id = KeyId::multi_region(random::bytes().unwrap());
-        let (id_secret, material) = (Secret32::random().unwrap(), Secret32::random().unwrap());
-        let id = material_id::compute(&id_secret, key_id, &material).unwrap();
+        let (id_secret, material) = (Secret32::random().unwrap(), claviger_crypto::material::generate(spec).unwrap());
+        let id = material_id::of_canonical(&id_secret, key_id, &material).unwrap();
         let create = CreateKey {
             once: once(Operation::CreateKey),
             key_id,
             account: account(),
-            spec: KeySpec::SymmetricDefault,
-            usage: KeyUsage::EncryptDecrypt,
+            spec,
+            usage,
             origin: Origin::AwsKms,
             description: format!("made in {}", self.name),
             tags: BTreeMap::from([("where".to_owned(), self.name.to_string())]),
             policy: None,
             id_secret: self.barrier.seal(RecordPlace::id_secret(&key_id).context(), id_secret.expose()).unwrap(),
-            material: SealedMaterial {
+            material: Some(SealedMaterial {
                 id,
                 sealed: self.barrier.seal(RecordPlace::material(&key_id, &id).context(), material.expose()).unwrap(),
-            },
+            }),
         };
         self.propose(CommandBody::CreateKey(Box::new(create))).await.unwrap();
         key_id
@@ -303,14 +308,14 @@ impl Site {
     }
 
     /// The bytes of every material that the document names, as this region's own barrier opens them.
-    pub(super) fn materials(&self, id: &KeyId) -> Vec<[u8; 32]> {
+    pub(super) fn materials(&self, id: &KeyId) -> Vec<Vec<u8>> {
         let (tables, key) = (self.tables(), self.key(id).unwrap());
         let id_secret = self.barrier.unseal32(RecordPlace::id_secret(id).context(), &key.id_secret).unwrap();
         let open = |material: &claviger_protocol::MaterialEntry| {
             let record = read::material(&*tables, id, &material.id).unwrap().unwrap();
-            let opened = self.barrier.unseal32(RecordPlace::material(id, &material.id).context(), &record.sealed).unwrap();
-            assert_eq!(material_id::compute(&id_secret, *id, &opened).unwrap(), material.id);
-            *opened.expose()
+            let opened = self.barrier.unseal_secret(RecordPlace::material(id, &material.id).context(), &record.sealed).unwrap();
+            assert_eq!(material_id::of_canonical(&id_secret, *id, &opened).unwrap(), material.id);
+            opened.expose().to_vec()
         };
         key.document.materials.iter().map(open).collect()
     }

@@ -1,6 +1,7 @@
 //! What a receiver must not take, and from whom.
 
 use bytes::Bytes;
+use claviger_crypto::SecretBytes;
 use claviger_crypto::wrap::{BatchHeader, BatchRoute, seal_batch};
 use claviger_protocol::{DOCUMENT_SCHEMA, StatusRecord};
 use claviger_state::DocumentRefusal;
@@ -31,18 +32,18 @@ async fn route(from: &Site, to: &Site) -> BatchRoute {
 }
 
 /// A batch as `from` could sign it, whatever is in it.
-fn batch(from: &Site, to: &Site, route: BatchRoute, parcels: &[Parcel], secrets: &[&Secret32]) -> Bytes {
+fn batch(from: &Site, to: &Site, route: BatchRoute, parcels: &[Parcel], secrets: &[SecretBytes]) -> Bytes {
     let documents = message::encode(parcels).unwrap();
     let header = BatchHeader { route, number: 1 };
     message::encode(&seal_batch(&from.private_keys, &to.private_keys.public(), &header, &documents, secrets).unwrap()).unwrap()
 }
 
 /// What a primary ships of a key that is new to its peer.
-fn parcel(site: &Site, id: &KeyId) -> (Parcel, Vec<Secret32>) {
+fn parcel(site: &Site, id: &KeyId) -> (Parcel, Vec<SecretBytes>) {
     let key = site.key(id).unwrap();
     let materials: Vec<MaterialId> = key.document.materials.iter().map(|material| material.id).collect();
-    let mut secrets = vec![site.barrier.unseal32(RecordPlace::id_secret(id).context(), &key.id_secret).unwrap()];
-    secrets.extend(site.materials(id).iter_mut().map(|bytes| Secret32::from_slice_zeroizing(bytes).unwrap()));
+    let mut secrets = vec![site.barrier.unseal_secret(RecordPlace::id_secret(id).context(), &key.id_secret).unwrap()];
+    secrets.extend(site.materials(id).iter_mut().map(|bytes| SecretBytes::from_slice_zeroizing(bytes).unwrap()));
     let document = encoding::encode(DOCUMENT_SCHEMA, &key.document).unwrap().into();
     (Parcel { document, id_secret: true, materials }, secrets)
 }
@@ -97,7 +98,7 @@ fn only_the_admitted_life_of_the_certificates_region_is_believed() {
         let (a, b, c) = (world.site(A), world.site(B), world.site(C));
         let id = undelivered(&world, a, b, 1).await[0];
         let (parcel, secrets) = parcel(a, &id);
-        let (parcels, secrets): (_, Vec<&Secret32>) = ([parcel], secrets.iter().collect());
+        let parcels = [parcel];
         let good = route(a, b).await;
         let body = batch(a, b, good.clone(), &parcels, &secrets);
         let refused = |who: Identity, body: Bytes| async { send(&world, b, who, body).await.unwrap_err() };
@@ -139,8 +140,8 @@ fn a_bad_record_is_refused_alone() {
         let ids = undelivered(&world, a, b, 6).await;
         let (mut parcels, mut secrets): (Vec<_>, Vec<_>) = ids.iter().map(|id| parcel(a, id)).unzip();
         // 0: other bytes than the material id was computed from. 1: another id secret. 2: undecodable. 3: no secrets at all.
-        secrets[0][1] = Secret32::random().unwrap();
-        secrets[1][0] = Secret32::random().unwrap();
+        secrets[0][1] = Secret32::random().unwrap().into();
+        secrets[1][0] = Secret32::random().unwrap().into();
         parcels[2].document = Bytes::from_static(&[DOCUMENT_SCHEMA, 0xff, 0xff]);
         (parcels[3].id_secret, parcels[3].materials) = (false, Vec::new());
         secrets[3].clear();
@@ -148,7 +149,7 @@ fn a_bad_record_is_refused_alone() {
         let again = parcels[4].clone();
         parcels.push(again);
         secrets.push(parcel(a, &ids[4]).1);
-        let flat: Vec<&Secret32> = secrets.iter().flatten().collect();
+        let flat: Vec<SecretBytes> = secrets.into_iter().flatten().collect();
         let results = send(&world, b, a.node(), batch(a, b, route(a, b).await, &parcels, &flat)).await.unwrap();
         let invalid = Err(DocumentRefusal::Invalid);
         assert_eq!(results, [invalid, invalid, invalid, Err(DocumentRefusal::MissingMaterial), Ok(()), Ok(()), invalid]);
@@ -179,7 +180,7 @@ fn a_known_key_keeps_its_id_secret() {
         document.materials.push(entry.clone());
         let document = encoding::encode(DOCUMENT_SCHEMA, &document).unwrap().into();
         let parcel = Parcel { document, id_secret: true, materials: vec![entry.id] };
-        let body = batch(a, b, route(a, b).await, &[parcel], &[&other, &material]);
+        let body = batch(a, b, route(a, b).await, &[parcel], &[other.into(), material.into()]);
         assert_eq!(send(&world, b, a.node(), body).await, Ok(vec![Err(DocumentRefusal::Invalid)]));
     });
 }
@@ -191,8 +192,8 @@ fn promises_and_secrets_must_agree() {
         let (a, b) = (world.site(A), world.site(B));
         let id = undelivered(&world, a, b, 1).await[0];
         let (parcel, secrets) = parcel(a, &id);
-        let one = [&secrets[0]];
-        let three = [&secrets[0], &secrets[1], &secrets[1]];
+        let copy = |number: usize| secrets[number].duplicate().unwrap();
+        let (one, three) = (vec![copy(0)], vec![copy(0), copy(1), copy(1)]);
         for secrets in [one.as_slice(), three.as_slice()] {
             let body = batch(a, b, route(a, b).await, std::slice::from_ref(&parcel), secrets);
             assert_eq!(send(&world, b, a.node(), body).await, Err(StatusCode::BAD_REQUEST));

@@ -1,6 +1,7 @@
 //! What the shipper sends, when, and to whom.
 
 use claviger_crypto::wrap::WrappedBatch;
+use claviger_crypto::{OpenMaterial, SecretBytes};
 use claviger_state::AccountScope;
 
 use super::network::Seen;
@@ -14,7 +15,7 @@ fn parcels(message: &Seen) -> Vec<Parcel> {
 
 fn secrets_of(message: &Seen) -> usize {
     let batch: WrappedBatch = message::decode(&message.body).unwrap();
-    batch.sealed_secrets.len() / 48
+    batch.secret_count().unwrap()
 }
 
 #[test]
@@ -37,6 +38,32 @@ fn secrets_that_a_peer_has_named_are_not_sent_again() {
         }
         let to_c: Vec<Seen> = world.network.seen(path::DOCUMENTS).into_iter().filter(|seen| seen.to == c.name).collect();
         assert_eq!(secrets_of(&to_c[0]), 2, "the id secret and the material");
+    });
+}
+
+#[test]
+fn materials_of_every_length_arrive_under_their_ids() {
+    run(async {
+        let world = World::of(&[A, B], config()).await;
+        let (a, b) = (world.site(A), world.site(B));
+        let kinds = [
+            (KeySpec::EccNistP256, KeyUsage::SignVerify),
+            (KeySpec::EccNistP521, KeyUsage::KeyAgreement),
+            (KeySpec::Rsa2048, KeyUsage::EncryptDecrypt),
+            (KeySpec::Hmac512, KeyUsage::GenerateVerifyMac),
+            (KeySpec::MlDsa65, KeyUsage::SignVerify),
+        ];
+        for (spec, usage) in kinds {
+            let id = a.create_of(spec, usage).await;
+            a.replicate(b, id).await;
+            world.settle().await;
+            let (sent, arrived) = (a.document(&id).unwrap(), b.document(&id).unwrap());
+            assert_eq!((arrived.spec, arrived.usage), (spec, usage));
+            assert_eq!(arrived.current_material().map(|held| held.id), sent.current_material().map(|held| held.id));
+            // They open under the ids that are computed of them.
+            assert_eq!(b.materials(&id), a.materials(&id), "{spec}");
+            OpenMaterial::open(spec, usage, SecretBytes::copy_of(&b.materials(&id)[0]).unwrap()).unwrap();
+        }
     });
 }
 

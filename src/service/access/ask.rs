@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use claviger_policy::{Action, GrantTerms, Texts};
 use claviger_shapes::EncryptionContext;
-use claviger_types::{EncryptionAlgorithm, GrantConstraint, GrantOperations, KeySpec, KeyUsage, Origin, Region};
+use claviger_types::{
+    DataKeyPairSpec, EncryptionAlgorithm, GrantConstraint, GrantOperations, KeyAgreementAlgorithm, KeySpec, KeyUsage, MacAlgorithm,
+    MessageType, Origin, Region, SigningAlgorithm, Timestamp, WrappingAlgorithm, WrappingKeySpec,
+};
 
 /// One action and its circumstances. Those that a request has not are absent for conditions.
 #[derive(Clone, Copy)]
@@ -21,8 +24,33 @@ pub(crate) struct Ask<'a> {
     pub(crate) tag_keys: Option<&'a (dyn Texts + Sync)>,
     pub(crate) new_key: Option<NewKey>,
     pub(crate) new_grant: Option<NewGrant<'a>>,
+    /// What its one parameter is, of the operations that have one.
+    pub(crate) parameters: Parameters,
     /// It is about a grant, so `kms:GrantIsForAWSResource` has a value.
     pub(crate) is_of_grants: bool,
+}
+
+/// What a request says beside what every request may say.
+#[derive(Clone, Copy)]
+pub(crate) enum Parameters {
+    /// Nothing.
+    None,
+    /// Sign and Verify.
+    Signing { algorithm: SigningAlgorithm, message_type: MessageType },
+    /// GenerateMac and VerifyMac.
+    Mac(MacAlgorithm),
+    /// DeriveSharedSecret.
+    Agreement(KeyAgreementAlgorithm),
+    /// GenerateDataKeyPair and its twin.
+    KeyPair(DataKeyPairSpec),
+    /// GetParametersForImport.
+    Wrapping(WrappingAlgorithm, WrappingKeySpec),
+    /// ImportKeyMaterial; `None` is never.
+    Material { valid_to: Option<Timestamp> },
+    /// EnableKeyRotation, days.
+    Rotation(u16),
+    /// ScheduleKeyDeletion, days.
+    Deletion(u16),
 }
 
 /// The key that CreateKey asks for, or that a replica will be.
@@ -60,6 +88,7 @@ impl<'a> Ask<'a> {
             new_key: None,
             new_grant: None,
             is_of_grants: false,
+            parameters: Parameters::None,
         }
     }
 

@@ -6,9 +6,10 @@ use std::net::IpAddr;
 
 use claviger_policy::{self as policy, ConditionKey, Texts, Value, find_ignoring_case};
 use claviger_shapes::sts;
-use claviger_types::{AliasName, NamedPrincipal, Partition, Principal, Region, Timestamp};
+use claviger_types::{AliasName, ExpirationModel, NamedPrincipal, Partition, Principal, Region, Timestamp};
 
 use super::Ask;
+use super::ask::Parameters;
 use crate::cached_key::CachedKey;
 use crate::caller::Caller;
 use crate::error::Fault;
@@ -75,6 +76,27 @@ impl Conditions<'_> {
             ConditionKey::GrantConstraintType => text(ask.new_grant.and_then(|grant| grant.constraint).map(|constraint| constraint.kind())),
             ConditionKey::GrantOperations => ask.new_grant.map_or(Value::Absent, |grant| Value::Many(grant.operations)),
             ConditionKey::GrantIsForAwsResource => truth(ask.is_of_grants.then_some(false)),
+            _ => self.of_parameters(key),
+        }
+    }
+
+    /// What the one parameter of its operation says.
+    fn of_parameters(&self, key: &ConditionKey) -> Value<'_> {
+        match (key, self.ask.parameters) {
+            (ConditionKey::SigningAlgorithm, Parameters::Signing { algorithm, .. }) => Value::Text(algorithm.as_str()),
+            (ConditionKey::MessageType, Parameters::Signing { message_type, .. }) => Value::Text(message_type.as_str()),
+            (ConditionKey::MacAlgorithm, Parameters::Mac(algorithm)) => Value::Text(algorithm.as_str()),
+            (ConditionKey::KeyAgreementAlgorithm, Parameters::Agreement(algorithm)) => Value::Text(algorithm.as_str()),
+            (ConditionKey::DataKeyPairSpec, Parameters::KeyPair(spec)) => Value::Text(spec.as_str()),
+            (ConditionKey::WrappingAlgorithm, Parameters::Wrapping(algorithm, _)) => Value::Text(algorithm.as_str()),
+            (ConditionKey::WrappingKeySpec, Parameters::Wrapping(_, spec)) => Value::Text(spec.as_str()),
+            (ConditionKey::ExpirationModel, Parameters::Material { valid_to }) => {
+                let model = if valid_to.is_some() { ExpirationModel::Expires } else { ExpirationModel::DoesNotExpire };
+                Value::Text(model.as_str())
+            }
+            (ConditionKey::ValidTo, Parameters::Material { valid_to }) => valid_to.map_or(Value::Absent, Value::Time),
+            (ConditionKey::RotationPeriodInDays, Parameters::Rotation(days))
+            | (ConditionKey::ScheduleKeyDeletionPendingWindowInDays, Parameters::Deletion(days)) => Value::Made(days.to_string()),
             _ => self.of_key(key),
         }
     }
@@ -99,7 +121,7 @@ impl Conditions<'_> {
             ConditionKey::CallerAccount => self.key.map_or(Value::Absent, |_| Value::Account(self.principal.account())),
             ConditionKey::ResourceTag(name) => text(self.key.and_then(|key| find_ignoring_case(&key.tags, name))),
             ConditionKey::ResourceAliases => self.key.map_or(Value::Absent, |key| Value::Many(&key.aliases)),
-            // Of operations that are not there yet.
+            // Of other operations than this one.
             _ => Value::Absent,
         }
     }

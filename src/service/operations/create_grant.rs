@@ -5,8 +5,8 @@ use claviger_consensus as consensus;
 use claviger_crypto::random;
 use claviger_policy::Action;
 use claviger_shapes::{ApiError, CreateGrantRequest, CreateGrantResponse, Operation};
-use claviger_state::{self as state, CommandBody, Once, Response};
-use claviger_types::{GrantId, GrantOperation, GrantOperations, KeySpec, NamedPrincipal};
+use claviger_state::{self as state, CommandBody, Once, Response, StateClass};
+use claviger_types::{GrantId, GrantOperation, GrantOperations, KeyClass, KeySpec, KeyUsage, NamedPrincipal};
 
 use crate::access::{Allowed, Ask, NewGrant};
 use crate::error::{Fault, Subject};
@@ -27,8 +27,8 @@ impl<R: consensus::Region> Service<R> {
             let Allowed { key, authorised } = self.allowed(context, &request.key, &ask)?;
             // Who may not give grants is not told who exists.
             [Some(&grantee), retiring.as_ref()].into_iter().flatten().try_for_each(|named| self.check_exists(named))?;
-            check_operations(key.spec, operations)?;
-            key.check_enabled()?;
+            check_operations(key.spec, key.usage, operations)?;
+            key.check_state(StateClass::CreateGrant)?;
             if request.dry_run {
                 return Err(ApiError::dry_run());
             }
@@ -63,20 +63,27 @@ impl<R: consensus::Region> Service<R> {
 }
 
 /// Refuses operations that keys of this kind do not have.
-fn check_operations(spec: KeySpec, operations: &GrantOperations) -> Result<(), ApiError> {
-    let fits = |operation: &&GrantOperation| match spec {
-        KeySpec::SymmetricDefault => !matches!(
-            operation,
-            GrantOperation::Sign
-                | GrantOperation::Verify
-                | GrantOperation::GetPublicKey
-                | GrantOperation::GenerateMac
-                | GrantOperation::VerifyMac
-                | GrantOperation::DeriveSharedSecret
-        ),
+fn check_operations(spec: KeySpec, usage: KeyUsage, operations: &GrantOperations) -> Result<(), ApiError> {
+    let has = |wanted| usage == wanted;
+    let is_symmetric = spec == KeySpec::SymmetricDefault;
+    let fits = |operation: &&GrantOperation| match operation {
+        GrantOperation::CreateGrant | GrantOperation::RetireGrant | GrantOperation::DescribeKey => true,
+        GrantOperation::Encrypt | GrantOperation::Decrypt | GrantOperation::ReEncryptFrom | GrantOperation::ReEncryptTo => {
+            has(KeyUsage::EncryptDecrypt)
+        }
+        GrantOperation::GenerateDataKey
+        | GrantOperation::GenerateDataKeyWithoutPlaintext
+        | GrantOperation::GenerateDataKeyPair
+        | GrantOperation::GenerateDataKeyPairWithoutPlaintext => is_symmetric,
+        GrantOperation::Sign | GrantOperation::Verify => has(KeyUsage::SignVerify),
+        GrantOperation::GenerateMac | GrantOperation::VerifyMac => has(KeyUsage::GenerateVerifyMac),
+        GrantOperation::DeriveSharedSecret => has(KeyUsage::KeyAgreement),
+        GrantOperation::GetPublicKey => spec.class() == KeyClass::Asymmetric,
     };
     match operations.iter().find(|operation| !fits(operation)) {
-        Some(operation) => Err(ApiError::validation(format!("The grant operation {operation} is not valid for keys of spec {spec}."))),
+        Some(operation) => {
+            Err(ApiError::validation(format!("The grant operation {operation} is not valid for keys of spec {spec} and usage {usage}.")))
+        }
         None => Ok(()),
     }
 }

@@ -1,15 +1,20 @@
-//! Decrypt: opens a ciphertext under the key and material that it names. ReEncrypt begins the same way.
+//! Decrypt: opens a ciphertext under the key and material that it names, or under the RSA key that the request does. ReEncrypt
+//! begins the same way.
 
 use std::sync::Arc;
 
 use claviger_consensus as consensus;
 use claviger_crypto::blob::Header;
+use claviger_crypto::{CryptoError, OpenMaterial};
 use claviger_policy::Action;
-use claviger_shapes::{ApiError, DecryptRequest, DecryptResponse};
-use claviger_types::KeyRef;
+use claviger_shapes::{ApiError, DecryptRequest, DecryptResponse, DryRun, EncryptionContext, Operation};
+use claviger_state::{StateClass, UsageOperation};
+use claviger_types::{EncryptionAlgorithm, KeyRef, MaterialId};
+use zeroize::Zeroizing;
 
 use crate::access::{Ask, Subject};
 use crate::cached_key::CachedKey;
+use crate::error::Fault;
 use crate::{Context, Service};
 
 /// What a ciphertext says of itself, unless it cannot be one.
@@ -19,29 +24,54 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The header, once the key is known to be usable: what is wrong with a ciphertext is told last.
-    pub(super) fn header(&self) -> Result<&Header, ApiError> {
-        let header = self.header.as_ref().ok_or_else(ApiError::invalid_ciphertext)?;
-        if header.key_id != self.key.arn.key_id {
-            return Err(ApiError::incorrect_key());
+    /// The plaintext and, of a symmetric key, the material. The key is known to be usable: what is wrong with a ciphertext is told last.
+    pub(super) async fn decrypt(
+        &self,
+        algorithm: EncryptionAlgorithm,
+        encryption_context: &EncryptionContext,
+        ciphertext: &[u8],
+    ) -> Result<(Zeroizing<Vec<u8>>, Option<MaterialId>), ApiError> {
+        if algorithm == EncryptionAlgorithm::SymmetricDefault {
+            let header = self.header.as_ref().ok_or_else(ApiError::invalid_ciphertext)?;
+            if header.key_id != self.key.arn.key_id {
+                return Err(ApiError::incorrect_key());
+            }
+            return Ok((self.key.decrypt(header, encryption_context, ciphertext)?, Some(header.material_id)));
         }
-        Ok(header)
+        let (key, ciphertext) = (Arc::clone(&self.key), ciphertext.to_vec());
+        let opened = consensus::blocking(move || match key.current() {
+            Ok((_, OpenMaterial::Encryption(material))) => material.decrypt(algorithm, &ciphertext).map_err(|error| match error {
+                CryptoError::InvalidCiphertext => ApiError::invalid_ciphertext(),
+                error => Fault::from(error).into(),
+            }),
+            Ok(_) => Err(Fault::OtherMaterial.into()),
+            Err(unavailable) => Err(unavailable),
+        });
+        Ok((opened.await.map_err(|_| Fault::Blocking)??, None))
     }
 }
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) fn decrypt(&self, context: &Context, request: &DecryptRequest) -> Result<DecryptResponse, ApiError> {
+    pub(crate) async fn decrypt(&self, context: &Context, request: &DecryptRequest) -> Result<DecryptResponse, ApiError> {
+        self.check_recipient(request.recipient.as_ref())?;
         self.check_grant_tokens(&request.grant_tokens)?;
         let ask = Ask::encrypting(Action::Decrypt, &request.encryption_context, request.encryption_algorithm);
         let source = self.source(context, request.key.as_ref(), &request.ciphertext_blob, &ask)?;
-        source.key.check_enabled()?;
-        let header = source.header()?;
-        let plaintext = source.key.decrypt(header, &request.encryption_context, &request.ciphertext_blob)?;
+        source.key.check_encryption(request.encryption_algorithm, &request.encryption_context, Operation::Decrypt)?;
+        source.key.check_state(StateClass::Cryptography)?;
+        if request.dry_run == DryRun::IgnoringCiphertext {
+            return Err(ApiError::dry_run());
+        }
+        let opened = source.decrypt(request.encryption_algorithm, &request.encryption_context, &request.ciphertext_blob);
+        let (plaintext, key_material_id) = opened.await?;
+        request.dry_run.check()?;
+        self.usages.note(&source.key, UsageOperation::Decrypt, context);
         Ok(DecryptResponse {
             key: source.key.arn.clone(),
-            plaintext,
+            plaintext: Some(plaintext),
+            ciphertext_for_recipient: None,
             encryption_algorithm: request.encryption_algorithm,
-            key_material_id: header.material_id,
+            key_material_id,
         })
     }
 

@@ -3,7 +3,8 @@
 use claviger_consensus as consensus;
 use claviger_crypto::random;
 use claviger_policy::Action;
-use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyResponse};
+use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyResponse, Operation};
+use claviger_state::{StateClass, UsageOperation};
 use claviger_types::{EncryptionAlgorithm, KeyArn, MaterialId};
 use zeroize::Zeroizing;
 
@@ -21,20 +22,34 @@ pub(super) struct DataKey {
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) fn generate_data_key(&self, context: &Context, request: &DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
-        let DataKey { plaintext, ciphertext_blob, arn, material_id } = self.data_key(context, request, Action::GenerateDataKey)?;
-        Ok(GenerateDataKeyResponse { ciphertext_blob, plaintext, key: arn, key_material_id: material_id })
+        self.check_recipient(request.recipient.as_ref())?;
+        let DataKey { plaintext, ciphertext_blob, arn, material_id } = self.data_key(context, request, Operation::GenerateDataKey)?;
+        Ok(GenerateDataKeyResponse {
+            ciphertext_blob,
+            plaintext: Some(plaintext),
+            key: arn,
+            ciphertext_for_recipient: None,
+            key_material_id: Some(material_id),
+        })
     }
 
     /// What both data key operations do before one of them forgets the plaintext.
-    pub(super) fn data_key(&self, context: &Context, request: &DataKeyRequest, action: Action) -> Result<DataKey, ApiError> {
+    pub(super) fn data_key(&self, context: &Context, request: &DataKeyRequest, operation: Operation) -> Result<DataKey, ApiError> {
+        let (action, usage) = match operation {
+            Operation::GenerateDataKey => (Action::GenerateDataKey, UsageOperation::GenerateDataKey),
+            _ => (Action::GenerateDataKeyWithoutPlaintext, UsageOperation::GenerateDataKeyWithoutPlaintext),
+        };
         self.check_grant_tokens(&request.grant_tokens)?;
         // There is no member for the algorithm: it is the only one that such keys have.
         let ask = Ask::encrypting(action, &request.encryption_context, EncryptionAlgorithm::SymmetricDefault);
         let key = self.with_key(context, &request.key, &ask, |allowed| Ok(allowed.key))?;
-        key.check_enabled()?;
+        key.check_encryption(EncryptionAlgorithm::SymmetricDefault, &request.encryption_context, operation)?;
+        key.check_state(StateClass::Cryptography)?;
+        request.dry_run.check()?;
         let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
         random::fill(&mut plaintext).map_err(Fault::from)?;
         let (ciphertext_blob, material_id) = key.encrypt(&request.encryption_context, &plaintext)?;
+        self.usages.note(&key, usage, context);
         Ok(DataKey { plaintext, ciphertext_blob, arn: key.arn.clone(), material_id })
     }
 }

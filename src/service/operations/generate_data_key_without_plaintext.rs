@@ -1,8 +1,7 @@
 //! GenerateDataKeyWithoutPlaintext: a random key, encrypted only.
 
 use claviger_consensus as consensus;
-use claviger_policy::Action;
-use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyWithoutPlaintextResponse};
+use claviger_shapes::{ApiError, DataKeyRequest, GenerateDataKeyWithoutPlaintextResponse, Operation};
 
 use crate::{Context, Service};
 
@@ -12,7 +11,7 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: &DataKeyRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, ApiError> {
-        let data_key = self.data_key(context, request, Action::GenerateDataKeyWithoutPlaintext)?;
+        let data_key = self.data_key(context, request, Operation::GenerateDataKeyWithoutPlaintext)?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: data_key.ciphertext_blob,
             key: data_key.arn,

@@ -1,10 +1,12 @@
-//! One file per operation: resolve, authorise, check, propose or compute, answer.
+//! One file per operation, or per few that go together: resolve, authorise, check, propose or compute, answer.
 
 mod create_alias;
 mod create_grant;
 mod create_key;
+mod data_key_pair;
 mod decrypt;
 mod delete_alias;
+mod derive_shared_secret;
 mod describe_key;
 mod disable_key;
 mod enable_key;
@@ -12,18 +14,25 @@ mod encrypt;
 mod generate_data_key;
 mod generate_data_key_without_plaintext;
 mod generate_random;
+mod get_key_last_usage;
 mod get_key_policy;
+mod get_public_key;
+mod import;
+mod key_deletion;
+mod key_rotation;
 mod list_aliases;
 mod list_grants;
 mod list_key_policies;
 mod list_keys;
 mod list_resource_tags;
 mod list_retirable_grants;
+mod mac;
 mod put_key_policy;
 mod re_encrypt;
 mod replicate_key;
 mod retire_grant;
 mod revoke_grant;
+mod sign;
 mod switch_key;
 mod tag_resource;
 mod untag_resource;

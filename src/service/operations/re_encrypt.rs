@@ -3,37 +3,47 @@
 use claviger_consensus as consensus;
 use claviger_crypto::blob::Header;
 use claviger_policy::Action;
-use claviger_shapes::{ApiError, ReEncryptRequest, ReEncryptResponse};
+use claviger_shapes::{ApiError, DryRun, Operation, ReEncryptRequest, ReEncryptResponse};
+use claviger_state::{StateClass, UsageOperation};
 
+use super::encrypt::encrypt;
 use crate::access::Ask;
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) fn re_encrypt(&self, context: &Context, request: &ReEncryptRequest) -> Result<ReEncryptResponse, ApiError> {
+    pub(crate) async fn re_encrypt(&self, context: &Context, request: &ReEncryptRequest) -> Result<ReEncryptResponse, ApiError> {
         self.check_grant_tokens(&request.grant_tokens)?;
-        let same = Some(self.is_on_same_key(context, request)?);
-        let from = Ask {
-            is_re_encrypt_on_same_key: same,
-            ..Ask::encrypting(Action::ReEncryptFrom, &request.source_encryption_context, request.source_encryption_algorithm)
+        let (from, to) = (request.source_encryption_algorithm, request.destination_encryption_algorithm);
+        let (source, destination) = {
+            let same = Some(self.is_on_same_key(context, request)?);
+            let asked = Ask::encrypting(Action::ReEncryptFrom, &request.source_encryption_context, from);
+            let source_ask = Ask { is_re_encrypt_on_same_key: same, ..asked };
+            let asked = Ask::encrypting(Action::ReEncryptTo, &request.destination_encryption_context, to);
+            let destination_ask = Ask { is_re_encrypt_on_same_key: same, ..asked };
+            let source = self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, &source_ask)?;
+            (source, self.with_key(context, &request.destination_key, &destination_ask, |allowed| Ok(allowed.key))?)
         };
-        let to = Ask {
-            is_re_encrypt_on_same_key: same,
-            ..Ask::encrypting(Action::ReEncryptTo, &request.destination_encryption_context, request.destination_encryption_algorithm)
-        };
-        let source = self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, &from)?;
-        let destination = self.with_key(context, &request.destination_key, &to, |allowed| Ok(allowed.key))?;
-        source.key.check_enabled()?;
-        destination.check_enabled()?;
-        let header = source.header()?;
-        let plaintext = source.key.decrypt(header, &request.source_encryption_context, &request.ciphertext_blob)?;
-        let (ciphertext_blob, destination_key_material_id) = destination.encrypt(&request.destination_encryption_context, &plaintext)?;
+        source.key.check_encryption(from, &request.source_encryption_context, Operation::ReEncrypt)?;
+        destination.check_encryption(to, &request.destination_encryption_context, Operation::ReEncrypt)?;
+        source.key.check_state(StateClass::Cryptography)?;
+        destination.check_state(StateClass::Cryptography)?;
+        if request.dry_run == DryRun::IgnoringCiphertext {
+            return Err(ApiError::dry_run());
+        }
+        let opened = source.decrypt(from, &request.source_encryption_context, &request.ciphertext_blob);
+        let (plaintext, source_key_material_id) = opened.await?;
+        request.dry_run.check()?;
+        let (ciphertext_blob, destination_key_material_id) =
+            encrypt(&destination, to, &request.destination_encryption_context, &plaintext)?;
+        self.usages.note(&source.key, UsageOperation::ReEncrypt, context);
+        self.usages.note(&destination, UsageOperation::ReEncrypt, context);
         Ok(ReEncryptResponse {
             ciphertext_blob,
             source_key: source.key.arn.clone(),
             key: destination.arn.clone(),
-            source_encryption_algorithm: request.source_encryption_algorithm,
-            destination_encryption_algorithm: request.destination_encryption_algorithm,
-            source_key_material_id: header.material_id,
+            source_encryption_algorithm: from,
+            destination_encryption_algorithm: to,
+            source_key_material_id,
             destination_key_material_id,
         })
     }

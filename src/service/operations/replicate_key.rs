@@ -5,12 +5,12 @@ use claviger_consensus as consensus;
 use claviger_policy::Action;
 use claviger_shapes::{ApiError, Operation, ReplicateKeyRequest, ReplicateKeyResponse};
 use claviger_state::protocol::{Author, MemberStatus, SharedDoc};
-use claviger_state::{self as state, CommandBody, KeyRecord, Once, Outcome, Refusal, Regional, Response};
+use claviger_state::{self as state, CommandBody, KeyRecord, Once, Outcome, Refusal, Regional, Response, StateClass};
 use claviger_types::limits::RESERVATION_WINDOW;
-use claviger_types::{KeyArn, KeyState, Region, Timestamp};
+use claviger_types::{KeyArn, Origin, Region, Timestamp};
 
 use crate::access::{Allowed, Ask};
-use crate::error::{Fault, Subject, not_reserved, unusable};
+use crate::error::{Fault, Subject, not_reserved, other_origin, unusable};
 use crate::write::AUTHORISATIONS_MAX;
 use crate::{Context, ReservationRequest, Service, key_policy};
 
@@ -85,9 +85,13 @@ impl<R: consensus::Region> Service<R> {
         if !document.key_id.is_multi_region() || !document.is_owned_by(&me) {
             return Err(ApiError::not_primary(arn));
         }
-        let state = document.state_in(&self.config.region, record.regional.enablement(self.config.incarnation));
-        if state != KeyState::Enabled {
+        let state = record.regional.state(document, &self.config.region, self.config.incarnation);
+        if !StateClass::Regions.allows(state) {
             return Err(unusable(arn, state));
+        }
+        // What is imported would have to be told across regions.
+        if document.origin == Origin::External {
+            return Err(other_origin(arn, document.origin));
         }
         // The primary itself is a member too.
         if document.members.get(region).is_some_and(|member| member.status != MemberStatus::Gone) {
@@ -105,12 +109,10 @@ impl<R: consensus::Region> Service<R> {
     /// given one yet.
     fn replica(&self, request: ReplicateKeyRequest, document: &SharedDoc) -> Result<ReplicateKeyResponse, Fault> {
         let regional = Regional {
-            created_at: self.region.log_time()?,
             description: request.description,
             tags: request.tags,
             policy: request.policy,
-            enabled: true,
-            admitted_in: self.config.incarnation,
+            ..Regional::new(self.region.log_time()?, self.config.incarnation)
         };
         Ok(ReplicateKeyResponse {
             replica_key_metadata: self.metadata_in(&request.replica_region, document, &regional),

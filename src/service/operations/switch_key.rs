@@ -3,12 +3,11 @@
 use claviger_consensus as consensus;
 use claviger_policy::Action;
 use claviger_shapes::{ApiError, Operation};
-use claviger_state::protocol::Enablement;
-use claviger_state::{self as state, CommandBody, Once, SetKeyEnabled};
-use claviger_types::{KeyRef, KeyState};
+use claviger_state::{self as state, CommandBody, Once, SetKeyEnabled, StateClass};
+use claviger_types::KeyRef;
 
 use crate::access::{Allowed, Ask};
-use crate::error::{Subject, not_admitted, unusable};
+use crate::error::{Subject, not_admitted};
 use crate::{Context, Service};
 
 /// One of the two operations.
@@ -30,15 +29,9 @@ impl<R: consensus::Region> Service<R> {
     pub(super) async fn switch_key(&self, context: &Context, key: &KeyRef, switch: &Switch) -> Result<(), ApiError> {
         let command = |once| {
             let Allowed { key, authorised } = self.allowed(context, key, &Ask::new(switch.action))?;
-            let arn = &key.arn;
-            let record = self.record(arn)?;
-            let enablement = record.regional.enablement(self.config.incarnation);
-            let state = record.document.state_in(&self.config.region, enablement);
-            if state == KeyState::Creating {
-                return Err(unusable(arn, state));
-            }
-            if switch.enabled && enablement == Enablement::Withheld {
-                return Err(not_admitted(arn));
+            key.check_state(StateClass::Switch)?;
+            if switch.enabled && self.record(&key.arn)?.regional.is_withheld(self.config.incarnation) {
+                return Err(not_admitted(&key.arn));
             }
             let once = Once { authorised, ..once };
             Ok(CommandBody::SetKeyEnabled(SetKeyEnabled { once, key: key.expected(), enabled: switch.enabled }))

@@ -16,5 +16,6 @@ mod replica_authority;
 mod replicas;
 mod replicate;
 mod revoked;
+mod scheduler;
 mod simulate;
 mod withheld;

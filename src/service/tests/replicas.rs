@@ -32,7 +32,7 @@ impl Primary {
             usage: KeyUsage::EncryptDecrypt,
             origin: Origin::AwsKms,
             created_at: Timestamp::from_millis(1),
-            material: id,
+            material: Some(id),
         });
         Self { document, id_secret, materials: BTreeMap::from([(id, material)]) }
     }
@@ -51,7 +51,7 @@ impl Primary {
         if state == MaterialState::Current {
             self.document.materials.iter_mut().for_each(|entry| entry.state = MaterialState::Past);
         }
-        self.document.materials.push(MaterialEntry { id, created_at: Timestamp::from_millis(2), state });
+        self.document.materials.push(MaterialEntry { id, created_at: Timestamp::from_millis(2), state, rotated: None });
         self.document.version = self.document.version.next();
         self.materials.insert(id, material);
         id

@@ -33,6 +33,28 @@ fn all(node: &Node, key: &str) -> Vec<(Operation, Value)> {
         (Operation::ListRetirableGrants, json!({"RetiringPrincipal": arn_of(&alice())})),
         (Operation::RetireGrant, json!({"KeyId": key, "GrantId": "0f".repeat(32)})),
         (Operation::RevokeGrant, json!({"KeyId": key, "GrantId": "0f".repeat(32)})),
+        (Operation::ScheduleKeyDeletion, json!({"KeyId": key})),
+        (Operation::CancelKeyDeletion, json!({"KeyId": key})),
+        (Operation::EnableKeyRotation, json!({"KeyId": key})),
+        (Operation::DisableKeyRotation, json!({"KeyId": key})),
+        (Operation::GetKeyRotationStatus, json!({"KeyId": key})),
+        (Operation::ListKeyRotations, json!({"KeyId": key})),
+        (Operation::RotateKeyOnDemand, json!({"KeyId": key})),
+        (
+            Operation::GetParametersForImport,
+            json!({"KeyId": key, "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048"}),
+        ),
+        (Operation::ImportKeyMaterial, json!({"KeyId": key, "ImportToken": "AQ==", "EncryptedKeyMaterial": "AQ==", "ValidTo": 1})),
+        (Operation::DeleteImportedKeyMaterial, json!({"KeyId": key})),
+        (Operation::GetKeyLastUsage, json!({"KeyId": key})),
+        (Operation::GetPublicKey, json!({"KeyId": key})),
+        (Operation::Sign, json!({"KeyId": key, "Message": "AQ==", "SigningAlgorithm": "ECDSA_SHA_256"})),
+        (Operation::Verify, json!({"KeyId": key, "Message": "AQ==", "SigningAlgorithm": "ECDSA_SHA_256", "Signature": "AQ=="})),
+        (Operation::GenerateMac, json!({"KeyId": key, "Message": "AQ==", "MacAlgorithm": "HMAC_SHA_256"})),
+        (Operation::VerifyMac, json!({"KeyId": key, "Message": "AQ==", "MacAlgorithm": "HMAC_SHA_256", "Mac": "AQ=="})),
+        (Operation::DeriveSharedSecret, json!({"KeyId": key, "KeyAgreementAlgorithm": "ECDH", "PublicKey": "AQ=="})),
+        (Operation::GenerateDataKeyPair, json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"})),
+        (Operation::GenerateDataKeyPairWithoutPlaintext, json!({"KeyId": key, "KeyPairSpec": "ECC_NIST_P256"})),
     ];
     let requests: Vec<_> = naming(node, key).into_iter().map(|(operation, body, _)| (operation, body)).chain(others).collect();
     let covered: BTreeSet<_> = requests.iter().map(|(operation, _)| operation.as_str()).collect();

@@ -3,9 +3,10 @@
 use claviger_types::{KeySpec, KeyUsage, Origin};
 use serde::{Deserialize, Serialize};
 
+use crate::choice::optional;
 use crate::constraint::Checks;
 use crate::decode::{Text, from_json};
-use crate::unsupported::{only, refuse};
+use crate::unsupported::refuse;
 use crate::{ApiError, KeyMetadata, Tags, model, tags};
 
 /// What to make.
@@ -81,17 +82,25 @@ impl CreateKeyRequest {
                 "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
             ));
         }
-        only("KeyUsage", wire.key_usage.as_ref(), KeyUsage::EncryptDecrypt.as_str())?;
-        only("CustomerMasterKeySpec", wire.customer_master_key_spec.as_ref(), KeySpec::SymmetricDefault.as_str())?;
-        only("KeySpec", wire.key_spec.as_ref(), KeySpec::SymmetricDefault.as_str())?;
-        only("Origin", wire.origin.as_ref(), Origin::AwsKms.as_str())?;
+        let deprecated = optional("CustomerMasterKeySpec", wire.customer_master_key_spec.as_ref())?;
+        let key_spec = optional("KeySpec", wire.key_spec.as_ref())?.or(deprecated).unwrap_or(KeySpec::SymmetricDefault);
+        let key_usage = match optional("KeyUsage", wire.key_usage.as_ref())? {
+            None if key_spec == KeySpec::SymmetricDefault => KeyUsage::EncryptDecrypt,
+            None => {
+                return Err(ApiError::validation(
+                    "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+                ));
+            }
+            Some(usage) if key_spec.usages().contains(&usage) => usage,
+            Some(usage) => return Err(ApiError::validation(format!("KeyUsage {usage} is not compatible with KeySpec {key_spec}"))),
+        };
         refuse("CustomKeyStoreId", wire.custom_key_store_id.as_ref())?;
         refuse("XksKeyId", wire.xks_key_id.as_ref())?;
         Ok(Self {
             description: wire.description.map(|text| text.0.into_owned()).unwrap_or_default(),
-            key_spec: KeySpec::SymmetricDefault,
-            key_usage: KeyUsage::EncryptDecrypt,
-            origin: Origin::AwsKms,
+            key_spec,
+            key_usage,
+            origin: optional("Origin", wire.origin.as_ref())?.unwrap_or(Origin::AwsKms),
             multi_region: wire.multi_region.unwrap_or(false),
             tags: tags::parse(wire.tags)?,
             policy: wire.policy.map(|text| text.0.into_owned()),
@@ -130,6 +139,28 @@ mod tests {
         assert!(request.multi_region);
         assert_eq!(request.tags, Tags::from([("k".to_owned(), String::new())]));
         assert!(parse(&json!({"CustomerMasterKeySpec": "SYMMETRIC_DEFAULT"})).is_ok());
+    }
+
+    #[test]
+    fn usages_fit_their_specs() {
+        let of = |body| parse(&body).map(|request| (request.key_spec, request.key_usage));
+        let missing = "ValidationException: You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.";
+        assert_eq!(of(json!({"KeySpec": "RSA_2048"})).unwrap_err(), missing);
+        assert_eq!(
+            of(json!({"KeySpec": "RSA_2048", "KeyUsage": "KEY_AGREEMENT"})).unwrap_err(),
+            "ValidationException: KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048"
+        );
+        assert!(of(json!({"KeyUsage": "SIGN_VERIFY"})).is_err());
+        for &spec in KeySpec::ALL {
+            for &usage in spec.usages() {
+                assert_eq!(of(json!({"KeySpec": spec.as_str(), "KeyUsage": usage.as_str()})), Ok((spec, usage)));
+            }
+        }
+        let unsupported = "UnsupportedOperationException: KeySpec SM2 is not supported: AWS has it in the China Regions only.";
+        assert_eq!(of(json!({"KeySpec": "SM2", "KeyUsage": "SIGN_VERIFY"})).unwrap_err(), unsupported);
+        let unsupported = "UnsupportedOperationException: Origin AWS_CLOUDHSM is not supported: there are no custom key stores.";
+        assert_eq!(of(json!({"Origin": "AWS_CLOUDHSM"})).unwrap_err(), unsupported);
+        assert_eq!(parse(&json!({"Origin": "EXTERNAL"})).unwrap().origin, Origin::External);
     }
 
     #[test]

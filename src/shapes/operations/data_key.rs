@@ -9,8 +9,8 @@ use super::{GrantTokensWire, encryption_context, grant_tokens};
 use crate::constraint::{Checks, present};
 use crate::decode::{Context, Object, Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::{RecipientWire, check_recipient, refuse, refuse_true};
-use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
+use crate::recipient::{self, Recipient, RecipientWire};
+use crate::{ApiError, DryRun, EncryptionContext, GrantTokens, encode, model};
 
 /// What to make.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct DataKeyRequest {
     pub number_of_bytes: usize,
     /// Tokens of grants that may not be known here yet.
     pub grant_tokens: GrantTokens,
+    /// Whether only to say what would happen.
+    pub dry_run: DryRun,
+    /// Who is to read the data key, if not the caller; never of the operation without plaintext.
+    pub recipient: Option<Recipient>,
 }
 
 /// A data key, in plaintext and encrypted. No `Debug`.
@@ -32,15 +36,18 @@ pub struct GenerateDataKeyResponse {
     /// A message blob that holds the data key.
     #[serde(serialize_with = "encode::blob")]
     pub ciphertext_blob: Vec<u8>,
-    /// The data key.
-    #[serde(serialize_with = "encode::secret")]
-    pub plaintext: Zeroizing<Vec<u8>>,
+    /// The data key; absent when there is a recipient.
+    #[serde(serialize_with = "encode::optional_secret", skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Zeroizing<Vec<u8>>>,
     /// The key that encrypted it.
     #[serde(rename = "KeyId", serialize_with = "encode::text")]
     pub key: KeyArn,
-    /// The material that encrypted it.
-    #[serde(serialize_with = "encode::text")]
-    pub key_material_id: MaterialId,
+    /// The data key in a CMS envelope for the recipient.
+    #[serde(serialize_with = "encode::optional_blob", skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Vec<u8>>,
+    /// The material that encrypted it; absent when there is a recipient.
+    #[serde(serialize_with = "encode::optional_text", skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<MaterialId>,
 }
 
 /// A data key, encrypted only.
@@ -69,14 +76,20 @@ struct Wire<'a> {
     key_spec: Option<Text<'a>>,
     #[serde(borrow)]
     grant_tokens: Option<GrantTokensWire<'a>>,
-    /// GenerateDataKey alone has it; for the other it is one of the unknown members, and refusing it there is harmless.
-    #[serde(borrow)]
-    recipient: Option<Object<RecipientWire<'a>>>,
     dry_run: Option<bool>,
 }
 
 impl DataKeyRequest {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
+        Self::of(body, recipient::read(body)?)
+    }
+
+    /// The operation without plaintext has no Recipient in the model: there it is one of the unknown members.
+    pub(crate) fn parse_without_recipient(body: &[u8]) -> Result<Self, ApiError> {
+        Self::of(body, None)
+    }
+
+    fn of(body: &[u8], recipient: Option<Object<RecipientWire<'_>>>) -> Result<Self, ApiError> {
         let wire: Wire<'_> = from_json(body)?;
         let mut checks = Checks::default();
         checks.required("keyId", wire.key_id.as_ref());
@@ -84,7 +97,7 @@ impl DataKeyRequest {
         checks.range("numberOfBytes", wire.number_of_bytes, 1, i32::try_from(RANDOM_BYTES_MAX).unwrap_or(i32::MAX));
         checks.text("keySpec", wire.key_spec.as_ref(), &model::DATA_KEY_SPEC);
         checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
-        check_recipient(&mut checks, wire.recipient.as_ref());
+        recipient::check(&mut checks, recipient.as_ref());
         checks.finish()?;
         let number_of_bytes = match (wire.key_spec.as_ref().map(|text| text.0.as_ref()), wire.number_of_bytes) {
             (Some("AES_256"), None) => 32,
@@ -94,9 +107,14 @@ impl DataKeyRequest {
         };
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Cryptographic)?;
-        refuse("Recipient", wire.recipient.as_ref())?;
-        refuse_true("DryRun", wire.dry_run)?;
-        Ok(Self { key, encryption_context, number_of_bytes, grant_tokens: grant_tokens(wire.grant_tokens)? })
+        Ok(Self {
+            key,
+            encryption_context,
+            number_of_bytes,
+            grant_tokens: grant_tokens(wire.grant_tokens)?,
+            dry_run: DryRun::new(wire.dry_run),
+            recipient: recipient::parse(recipient)?,
+        })
     }
 }
 

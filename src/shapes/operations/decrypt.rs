@@ -5,17 +5,19 @@ use claviger_types::{EncryptionAlgorithm, KeyArn, KeyRef, MaterialId};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{DryRunModifiersWire, GrantTokensWire, encryption_context, grant_tokens};
-use crate::constraint::{Checks, present};
+use super::{GrantTokensWire, encryption_context, grant_tokens};
+use crate::choice::optional;
+use crate::constraint::Checks;
 use crate::decode::{Blob, Context, Object, Text, from_json};
+use crate::dry_run::DryRunModifiersWire;
 use crate::key_ref::{self, Forms};
-use crate::unsupported::{RecipientWire, check_recipient, only, refuse, refuse_items, refuse_true};
-use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
+use crate::recipient::{self, Recipient, RecipientWire};
+use crate::{ApiError, DryRun, EncryptionContext, GrantTokens, encode, model};
 
 /// What to decrypt.
 #[derive(Debug)]
 pub struct DecryptRequest {
-    /// 1 to 6144 bytes.
+    /// 1 to 6144 bytes; none in a dry run that ignores it.
     pub ciphertext_blob: Vec<u8>,
     /// Must be the one that Encrypt got.
     pub encryption_context: EncryptionContext,
@@ -25,6 +27,10 @@ pub struct DecryptRequest {
     pub encryption_algorithm: EncryptionAlgorithm,
     /// Tokens of grants that may not be known here yet.
     pub grant_tokens: GrantTokens,
+    /// Whether only to say what would happen.
+    pub dry_run: DryRun,
+    /// Who is to read the answer, if not the caller.
+    pub recipient: Option<Recipient>,
 }
 
 /// The plaintext. No `Debug`.
@@ -34,15 +40,18 @@ pub struct DecryptResponse {
     /// The key that had encrypted.
     #[serde(rename = "KeyId", serialize_with = "encode::text")]
     pub key: KeyArn,
-    /// What Encrypt got.
-    #[serde(serialize_with = "encode::secret")]
-    pub plaintext: Zeroizing<Vec<u8>>,
+    /// What Encrypt got; absent when there is a recipient.
+    #[serde(serialize_with = "encode::optional_secret", skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Zeroizing<Vec<u8>>>,
     /// The algorithm.
     #[serde(serialize_with = "encode::text")]
     pub encryption_algorithm: EncryptionAlgorithm,
-    /// The material that had encrypted.
-    #[serde(serialize_with = "encode::text")]
-    pub key_material_id: MaterialId,
+    /// The same in a CMS envelope for the recipient.
+    #[serde(serialize_with = "encode::optional_blob", skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Vec<u8>>,
+    /// The material that had encrypted, of a symmetric key; absent when there is a recipient.
+    #[serde(serialize_with = "encode::optional_text", skip_serializing_if = "Option::is_none")]
+    pub key_material_id: Option<MaterialId>,
 }
 
 #[derive(Deserialize)]
@@ -67,26 +76,30 @@ impl DecryptRequest {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let wire: Wire<'_> = from_json(body)?;
         let mut checks = Checks::default();
-        // The model does not require it, for the sake of DryRunModifiers, which are refused below.
-        checks.required("ciphertextBlob", wire.ciphertext_blob.as_ref());
+        // The model does not require it, for the sake of dry runs that ignore it.
+        let dry_run = DryRun::modified(wire.dry_run, wire.dry_run_modifiers.as_ref());
+        if dry_run == Ok(DryRun::IgnoringCiphertext) {
+            checks.required("keyId", wire.key_id.as_ref());
+        } else {
+            checks.required("ciphertextBlob", wire.ciphertext_blob.as_ref());
+        }
         checks.blob("ciphertextBlob", wire.ciphertext_blob.as_ref(), CIPHERTEXT_BYTES_MAX);
         checks.texts("grantTokens", wire.grant_tokens.as_ref(), &model::GRANT_TOKEN);
         checks.text("keyId", wire.key_id.as_ref(), &model::KEY_ID);
         checks.text("encryptionAlgorithm", wire.encryption_algorithm.as_ref(), &model::ENCRYPTION_ALGORITHM);
-        check_recipient(&mut checks, wire.recipient.as_ref());
+        recipient::check(&mut checks, wire.recipient.as_ref());
         checks.texts("dryRunModifiers", wire.dry_run_modifiers.as_ref(), &model::DRY_RUN_MODIFIER);
         checks.finish()?;
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = wire.key_id.map(|text| key_ref::parse(&text, Forms::Cryptographic)).transpose()?;
-        only("EncryptionAlgorithm", wire.encryption_algorithm.as_ref(), EncryptionAlgorithm::SymmetricDefault.as_str())?;
-        refuse("Recipient", wire.recipient.as_ref())?;
-        refuse_true("DryRun", wire.dry_run)?;
-        refuse_items("DryRunModifiers", wire.dry_run_modifiers.as_ref())?;
         Ok(Self {
-            ciphertext_blob: present(wire.ciphertext_blob)?.into_public(),
+            ciphertext_blob: wire.ciphertext_blob.map(Blob::into_public).unwrap_or_default(),
             encryption_context,
             key,
-            encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+            encryption_algorithm: optional("EncryptionAlgorithm", wire.encryption_algorithm.as_ref())?
+                .unwrap_or(EncryptionAlgorithm::SymmetricDefault),
+            dry_run: dry_run?,
+            recipient: recipient::parse(wire.recipient)?,
             grant_tokens: grant_tokens(wire.grant_tokens)?,
         })
     }

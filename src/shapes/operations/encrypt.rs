@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::{GrantTokensWire, encryption_context, grant_tokens};
+use crate::choice::optional;
 use crate::constraint::{Checks, present};
 use crate::decode::{Blob, Context, Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::{only, refuse_true};
-use crate::{ApiError, EncryptionContext, GrantTokens, encode, model};
+use crate::{ApiError, DryRun, EncryptionContext, GrantTokens, encode, model};
 
 /// What to encrypt. No `Debug`: it holds plaintext.
 pub struct EncryptRequest {
@@ -24,6 +24,8 @@ pub struct EncryptRequest {
     pub encryption_algorithm: EncryptionAlgorithm,
     /// Tokens of grants that may not be known here yet.
     pub grant_tokens: GrantTokens,
+    /// Whether only to say what would happen.
+    pub dry_run: DryRun,
 }
 
 /// The ciphertext.
@@ -68,13 +70,13 @@ impl EncryptRequest {
         checks.finish()?;
         let encryption_context = encryption_context(wire.encryption_context)?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Cryptographic)?;
-        only("EncryptionAlgorithm", wire.encryption_algorithm.as_ref(), EncryptionAlgorithm::SymmetricDefault.as_str())?;
-        refuse_true("DryRun", wire.dry_run)?;
         Ok(Self {
             key,
             plaintext: present(wire.plaintext)?.0,
             encryption_context,
-            encryption_algorithm: EncryptionAlgorithm::SymmetricDefault,
+            encryption_algorithm: optional("EncryptionAlgorithm", wire.encryption_algorithm.as_ref())?
+                .unwrap_or(EncryptionAlgorithm::SymmetricDefault),
+            dry_run: DryRun::new(wire.dry_run),
             grant_tokens: grant_tokens(wire.grant_tokens)?,
         })
     }

@@ -6,7 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::constraint::Checks;
 use crate::decode::{Object, Text, from_json};
-use crate::unsupported::{RecipientWire, check_recipient, refuse};
+use crate::recipient::{self, Recipient, RecipientWire};
+use crate::unsupported::refuse;
 use crate::{ApiError, encode, model};
 
 /// How much to return.
@@ -14,15 +15,20 @@ use crate::{ApiError, encode, model};
 pub struct GenerateRandomRequest {
     /// 1 to 1024.
     pub number_of_bytes: usize,
+    /// Who is to read them, if not the caller.
+    pub recipient: Option<Recipient>,
 }
 
 /// Random bytes. No `Debug`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct GenerateRandomResponse {
-    /// The bytes.
-    #[serde(serialize_with = "encode::secret")]
-    pub plaintext: Zeroizing<Vec<u8>>,
+    /// The bytes; absent when there is a recipient.
+    #[serde(serialize_with = "encode::optional_secret", skip_serializing_if = "Option::is_none")]
+    pub plaintext: Option<Zeroizing<Vec<u8>>>,
+    /// The bytes in a CMS envelope for the recipient.
+    #[serde(serialize_with = "encode::optional_blob", skip_serializing_if = "Option::is_none")]
+    pub ciphertext_for_recipient: Option<Vec<u8>>,
 }
 
 #[derive(Deserialize)]
@@ -41,12 +47,12 @@ impl GenerateRandomRequest {
         let mut checks = Checks::default();
         checks.range("numberOfBytes", wire.number_of_bytes, 1, i32::try_from(RANDOM_BYTES_MAX).unwrap_or(i32::MAX));
         checks.text("customKeyStoreId", wire.custom_key_store_id.as_ref(), &model::CUSTOM_KEY_STORE_ID);
-        check_recipient(&mut checks, wire.recipient.as_ref());
+        recipient::check(&mut checks, wire.recipient.as_ref());
         checks.finish()?;
         let Some(bytes) = wire.number_of_bytes else { return Err(ApiError::validation("NumberOfBytes is required.")) };
         refuse("CustomKeyStoreId", wire.custom_key_store_id.as_ref())?;
-        refuse("Recipient", wire.recipient.as_ref())?;
-        Ok(Self { number_of_bytes: usize::try_from(bytes).map_err(|_| ApiError::internal())? })
+        let number_of_bytes = usize::try_from(bytes).map_err(|_| ApiError::internal())?;
+        Ok(Self { number_of_bytes, recipient: recipient::parse(wire.recipient)? })
     }
 }
 

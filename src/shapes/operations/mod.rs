@@ -1,29 +1,38 @@
-//! One file per operation: the wire form, its checks, the parsed request, the response.
+//! One file per operation, or per few that go together: the wire form, its checks, the parsed request, the response.
 
 pub(crate) mod alias_target;
 pub(crate) mod create_grant;
 pub(crate) mod create_key;
 pub(crate) mod data_key;
+pub(crate) mod data_key_pair;
 pub(crate) mod decrypt;
 pub(crate) mod delete_alias;
+pub(crate) mod derive_shared_secret;
 pub(crate) mod describe_key;
 pub(crate) mod encrypt;
 pub(crate) mod generate_random;
+pub(crate) mod get_key_last_usage;
 pub(crate) mod get_key_policy;
+pub(crate) mod get_public_key;
 pub(crate) mod grant_page;
-pub(crate) mod key_switch;
+pub(crate) mod import;
+pub(crate) mod key_rotation;
 pub(crate) mod list_aliases;
 pub(crate) mod list_grants;
 pub(crate) mod list_key_policies;
 pub(crate) mod list_keys;
 pub(crate) mod list_resource_tags;
 pub(crate) mod list_retirable_grants;
+pub(crate) mod mac;
+pub(crate) mod one_key;
 pub(crate) mod paging;
 pub(crate) mod put_key_policy;
 pub(crate) mod re_encrypt;
 pub(crate) mod replicate_key;
 pub(crate) mod retire_grant;
 pub(crate) mod revoke_grant;
+pub(crate) mod schedule_key_deletion;
+pub(crate) mod sign;
 pub(crate) mod tag_resource;
 pub(crate) mod untag_resource;
 pub(crate) mod update_key_description;
@@ -33,7 +42,7 @@ use claviger_types::limits::{ENCRYPTION_CONTEXT_BYTES_MAX, GRANT_TOKENS_MAX};
 
 use crate::constraint::present;
 use crate::decode::{Context, List, Text, context_bytes};
-use crate::{ApiError, EncryptionContext, GrantTokens, model};
+use crate::{ApiError, EncryptionContext, GrantTokens};
 
 /// The name of the one policy of every key.
 pub(crate) const POLICY_NAME: &str = "default";
@@ -46,9 +55,6 @@ pub(crate) fn grant_tokens(tokens: Option<GrantTokensWire<'_>>) -> Result<GrantT
     let tokens = tokens.map(List::into_items).unwrap_or_default();
     tokens.into_iter().map(|token| Ok(present(token)?.0.into_owned())).collect()
 }
-
-/// DryRunModifiers as they stand in the request.
-pub(crate) type DryRunModifiersWire<'a> = List<Option<Text<'a>>, { model::DRY_RUN_MODIFIERS_MAX }>;
 
 /// The id of a grant, after the model's constraint has accepted it.
 pub(crate) fn grant_id(Text(text): &Text<'_>) -> Result<GrantId, ApiError> {

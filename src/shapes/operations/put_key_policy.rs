@@ -7,8 +7,7 @@ use super::POLICY_NAME;
 use crate::constraint::{Checks, present};
 use crate::decode::{Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::unsupported::only;
-use crate::{ApiError, model};
+use crate::{ApiError, ErrorCode, model};
 
 /// Which key to give which policy. A key has one policy, so its name is not repeated here.
 #[derive(Debug)]
@@ -44,7 +43,9 @@ impl PutKeyPolicyRequest {
         checks.text("policy", wire.policy.as_ref(), &model::POLICY);
         checks.finish()?;
         let key = key_ref::parse(&present(wire.key_id)?, Forms::Management)?;
-        only("PolicyName", wire.policy_name.as_ref(), POLICY_NAME)?;
+        if let Some(Text(name)) = wire.policy_name.filter(|Text(name)| name != POLICY_NAME) {
+            return Err(ApiError::new(ErrorCode::UnsupportedOperation, format!("PolicyName {name} is not supported.")));
+        }
         Ok(Self {
             key,
             policy: present(wire.policy)?.0.into_owned(),

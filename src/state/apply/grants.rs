@@ -7,13 +7,14 @@ use claviger_types::limits::{
     ENCRYPTION_CONTEXT_BYTES_MAX, GRANT_CONSTRAINT_PAIRS_MAX, GRANT_CONSTRAINT_VALUE_CHARS_MAX, GRANT_NAME_CHARS_MAX, GRANTS_PER_KEY_MAX,
     OPERATOR_TEXT_BYTES_MAX,
 };
-use claviger_types::{GrantConstraint, GrantId, KeyId, KeyState, encoding};
+use claviger_types::{GrantConstraint, GrantId, KeyId, encoding};
 
 use super::names::{is_well_named, key_policy};
 use super::{Step, granted};
 use crate::read::{self, contents_prefix, counter, grant_row, grantee_prefix, principal_prefix};
 use crate::{
-    CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, ResetKeyPolicy, Response, StateError, Table,
+    CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, ResetKeyPolicy, Response, StateClass,
+    StateError, Table,
 };
 
 impl Step<'_> {
@@ -41,11 +42,7 @@ impl Step<'_> {
 
     pub(super) fn create_grant(&mut self, me: &RegionRecord, create: &CreateGrant) -> Result<Outcome, StateError> {
         granted!(acceptable(create));
-        let key = granted!(self.authorised(&create.key)?);
-        let state = key.document.state_in(&me.region, key.regional.enablement(me.incarnation));
-        if !may_be_granted(state) {
-            return Ok(Err(Refusal::InvalidState(state)));
-        }
+        granted!(self.in_state(me, &create.key, StateClass::CreateGrant)?);
         let key_id = create.key.key_id;
         let record = self.record_of(create);
         if let Some(grant_id) = self.same_named_grant(&key_id, &record)? {
@@ -70,13 +67,17 @@ impl Step<'_> {
     pub(super) fn end_grant(&mut self, key: &Expected, grant_id: &GrantId) -> Result<Outcome, StateError> {
         granted!(self.authorised(key)?);
         let Some(record) = read::grant(&self.tables, &key.key_id, grant_id)? else { return Ok(Err(Refusal::GrantNotFound)) };
-        self.tables.delete(Table::Grants, &grant_row(&key.key_id, grant_id));
-        for (table, row) in index_rows(&key.key_id, grant_id, &record)? {
-            self.tables.delete(table, &row);
-        }
-        self.add_to_counter(&counter::grants_of(&key.key_id), -1)?;
+        self.delete_grant(&key.key_id, grant_id, &record)?;
         self.effects.keys.push(key.key_id);
         Ok(Ok(Response::Done))
+    }
+
+    pub(super) fn delete_grant(&mut self, key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<(), StateError> {
+        self.tables.delete(Table::Grants, &grant_row(key_id, grant_id));
+        for (table, row) in index_rows(key_id, grant_id, record)? {
+            self.tables.delete(table, &row);
+        }
+        self.add_to_counter(&counter::grants_of(key_id), -1)
     }
 
     fn record_of(&self, create: &CreateGrant) -> GrantRecord {
@@ -131,14 +132,6 @@ fn fingerprint(record: &GrantRecord) -> Result<u64, StateError> {
     let bytes = encoded.map_err(|source| StateError::Encode { table: Table::GrantsByContents, source })?;
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     Ok(hash)
-}
-
-/// Rules page, section 4.
-const fn may_be_granted(state: KeyState) -> bool {
-    match state {
-        KeyState::Enabled | KeyState::Unavailable => true,
-        KeyState::Creating | KeyState::Disabled => false,
-    }
 }
 
 /// Whether every part of the grant is within its limits (rules page, section 9).

@@ -1,20 +1,23 @@
 //! What the API's writes do to keys.
 
-use claviger_protocol::{AddMemberError, Enablement, NewDocument, SharedDoc};
+use claviger_protocol::{AddMemberError, NewDocument, SharedDoc};
 use claviger_types::limits::KEYS_PER_ACCOUNT_MAX;
-use claviger_types::{KeyState, Region};
+use claviger_types::{Origin, Region};
 
 use super::names::key_policy;
 use super::{Step, granted};
 use crate::read::{self, account_row, counter, material_row};
 use crate::{
     CreateKey, Expected, KeyRecord, MaterialRecord, Outcome, Refusal, RegionRecord, Regional, ReplicateKey, Response, SealedMaterial,
-    SetKeyEnabled, StateError, Table,
+    SetKeyEnabled, StateClass, StateError, Table,
 };
 
 impl Step<'_> {
     pub(super) fn create_key(&mut self, me: &RegionRecord, create: &CreateKey) -> Result<Outcome, StateError> {
         granted!(key_policy(create.policy.as_ref()));
+        if !create.spec.usages().contains(&create.usage) || create.material.is_some() != (create.origin == Origin::AwsKms) {
+            return Ok(Err(Refusal::OtherKind));
+        }
         if read::key(&self.tables, &create.key_id)?.is_some() {
             return Ok(Err(Refusal::AlreadyExists));
         }
@@ -29,37 +32,32 @@ impl Step<'_> {
             usage: create.usage,
             origin: create.origin,
             created_at: self.now,
-            material: create.material.id,
+            material: create.material.as_ref().map(|material| material.id),
         });
         let record = KeyRecord {
             revision: self.index,
             greatest_epoch: document.version.epoch.clone(),
             document,
             regional: Regional {
-                created_at: self.now,
                 description: create.description.clone(),
                 tags: create.tags.clone(),
                 policy: create.policy.clone(),
-                enabled: true,
-                admitted_in: me.incarnation,
+                ..Regional::new(self.now, me.incarnation)
             },
             id_secret: create.id_secret.clone(),
             status_revision: 0,
         };
-        self.put_material(&record.document, &create.material)?;
+        if let Some(material) = &create.material {
+            self.put_material(&record.document, material)?;
+        }
         self.add_key(&record)?;
         Ok(Ok(answer(record)))
     }
 
     pub(super) fn set_key_enabled(&mut self, me: &RegionRecord, set: &SetKeyEnabled) -> Result<Outcome, StateError> {
-        let mut record = granted!(self.authorised(&set.key)?);
-        let enablement = record.regional.enablement(me.incarnation);
-        let state = record.document.state_in(&me.region, enablement);
-        if state == KeyState::Creating {
-            return Ok(Err(Refusal::InvalidState(state)));
-        }
+        let mut record = granted!(self.in_state(me, &set.key, StateClass::Switch)?);
         // The account may be the one whose revocation the restore has undone. What it disables stays so when admitted.
-        if set.enabled && enablement == Enablement::Withheld {
+        if set.enabled && record.regional.is_withheld(me.incarnation) {
             return Ok(Err(Refusal::NotAdmitted));
         }
         if record.regional.enabled != set.enabled {
@@ -70,10 +68,10 @@ impl Step<'_> {
     }
 
     pub(super) fn replicate_key(&mut self, me: &RegionRecord, replicate: &ReplicateKey) -> Result<Outcome, StateError> {
-        let mut record = granted!(self.authorised(&replicate.key)?);
-        let state = record.document.state_in(&me.region, record.regional.enablement(me.incarnation));
-        if state != KeyState::Enabled {
-            return Ok(Err(Refusal::InvalidState(state)));
+        let mut record = granted!(self.in_state(me, &replicate.key, StateClass::Regions)?);
+        // Its imports would have to be told across regions (rule 9).
+        if record.document.origin == Origin::External {
+            return Ok(Err(Refusal::OtherKind));
         }
         if read::peer(&self.tables, &replicate.region)?.is_none() {
             return Ok(Err(Refusal::UnknownPeer));
@@ -96,6 +94,7 @@ impl Step<'_> {
 
     /// Writes a changed key under a new revision.
     pub(super) fn put_key(&mut self, mut record: KeyRecord) -> Result<(), StateError> {
+        self.index_due(&record)?;
         record.revision = self.index;
         self.effects.keys.push(record.document.key_id);
         self.tables.put(&record.document.key_id.to_row(), &record)

@@ -1,10 +1,11 @@
 //! Tags and description: a key's labels in this region. They are never shipped to another one.
 
-use claviger_types::KeyState;
 use claviger_types::limits::TAGS_PER_KEY_MAX;
 
 use super::{Step, granted};
-use crate::{Expected, KeyRecord, Outcome, Refusal, RegionRecord, Response, StateError, TagResource, UntagResource, UpdateKeyDescription};
+use crate::{
+    Expected, KeyRecord, Outcome, Refusal, RegionRecord, Response, StateClass, StateError, TagResource, UntagResource, UpdateKeyDescription,
+};
 
 impl Step<'_> {
     pub(super) fn tag_resource(&mut self, me: &RegionRecord, tag: &TagResource) -> Result<Outcome, StateError> {
@@ -34,12 +35,7 @@ impl Step<'_> {
 
     /// The key that an authorisation read, if its state lets its aliases, tags and description change.
     pub(super) fn relabelled(&self, me: &RegionRecord, expected: &Expected) -> Result<Result<KeyRecord, Refusal>, StateError> {
-        let record = match self.authorised(expected)? {
-            Ok(record) => record,
-            refused => return Ok(refused),
-        };
-        let state = record.document.state_in(&me.region, record.regional.enablement(me.incarnation));
-        Ok(if labels_may_change(state) { Ok(record) } else { Err(Refusal::InvalidState(state)) })
+        self.in_state(me, expected, StateClass::Label)
     }
 
     /// What changes nothing gives no new revision, so it makes nobody authorise again.
@@ -48,12 +44,5 @@ impl Step<'_> {
             self.put_key(changed)?;
         }
         Ok(Ok(Response::Done))
-    }
-}
-
-/// Every state but pending deletion, which there is not yet (rules page, section 4).
-const fn labels_may_change(state: KeyState) -> bool {
-    match state {
-        KeyState::Creating | KeyState::Enabled | KeyState::Disabled | KeyState::Unavailable => true,
     }
 }

@@ -8,6 +8,7 @@ mod grants;
 mod identities;
 mod keys;
 mod labels;
+mod life;
 mod names;
 mod nodes;
 mod once;
@@ -105,12 +106,23 @@ impl Step<'_> {
             CommandBody::ApplyIdentities(apply) => self.apply_identities(apply),
             CommandBody::SetPrincipalDenied(set) => self.set_principal_denied(set),
             CommandBody::ResetKeyPolicy(reset) => self.reset_key_policy(reset),
+            CommandBody::ScheduleKeyDeletion(schedule) => self.schedule_key_deletion(&me, schedule),
+            CommandBody::CancelKeyDeletion(cancel) => self.cancel_key_deletion(&me, cancel),
+            CommandBody::SetKeyRotation(set) => self.set_key_rotation(&me, set),
+            CommandBody::RotateKeyOnDemand(rotate) => self.rotate_key_on_demand(&me, rotate),
+            CommandBody::ImportKeyMaterial(import) => self.import_key_material(&me, import),
+            CommandBody::DeleteImportedKeyMaterial(delete) => self.delete_imported_key_material(&me, delete),
+            CommandBody::CarryOutDue(due) => self.carry_out_due(&me, due),
+            CommandBody::RecordUsages(record) => self.record_usages(record),
         }
     }
 
+    /// What counts nothing has no row, so that what is gone leaves none.
     fn add_to_counter(&mut self, name: &str, change: i64) -> Result<(), StateError> {
-        let value = read::count(&self.tables, name)?.saturating_add_signed(change);
-        self.tables.put_bytes(Table::Counters, name.as_bytes(), value.to_be_bytes().to_vec());
+        match read::count(&self.tables, name)?.saturating_add_signed(change) {
+            0 => self.tables.delete(Table::Counters, name.as_bytes()),
+            value => self.tables.put_bytes(Table::Counters, name.as_bytes(), value.to_be_bytes().to_vec()),
+        }
         Ok(())
     }
 

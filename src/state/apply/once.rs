@@ -27,6 +27,12 @@ pub(super) const fn of(body: &CommandBody) -> Option<&Once> {
         CommandBody::CreateGrant(create) => Some(&create.once),
         CommandBody::RetireGrant(retire) => Some(&retire.once),
         CommandBody::RevokeGrant(revoke) => Some(&revoke.once),
+        CommandBody::ScheduleKeyDeletion(schedule) => Some(&schedule.once),
+        CommandBody::CancelKeyDeletion(cancel) => Some(&cancel.once),
+        CommandBody::SetKeyRotation(set) => Some(&set.once),
+        CommandBody::RotateKeyOnDemand(rotate) => Some(&rotate.once),
+        CommandBody::ImportKeyMaterial(import) => Some(&import.once),
+        CommandBody::DeleteImportedKeyMaterial(delete) => Some(&delete.once),
         _ => None,
     }
 }

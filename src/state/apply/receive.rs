@@ -1,7 +1,7 @@
 //! What comes from peer regions: documents from primaries, statuses from members, and a primary's word that it has ours.
 
-use claviger_protocol::{Accepted, Held, MaterialState, Refused, SharedDoc, accept};
-use claviger_types::{KeyId, Region};
+use claviger_protocol::{Accepted, Held, Refused, SharedDoc, accept};
+use claviger_types::{KeyId, Origin, Region};
 
 use super::{Step, granted};
 use crate::read::{self, status_row};
@@ -68,12 +68,10 @@ impl Step<'_> {
                     revision: self.index,
                     document: document.clone(),
                     regional: Regional {
-                        created_at: self.now,
                         description: reservation.description,
                         tags: reservation.tags,
                         policy: reservation.policy,
-                        enabled: true,
-                        admitted_in: me.incarnation,
+                        ..Regional::new(self.now, me.incarnation)
                     },
                     id_secret,
                     status_revision: 1,
@@ -104,7 +102,10 @@ impl Step<'_> {
         accepted: Accepted,
     ) -> Result<Result<(), DocumentRefusal>, StateError> {
         let document = &received.document;
-        for material in received.materials.iter().filter(|material| document.names_material(&material.id)) {
+        // Imported bytes never cross (rule 9).
+        let shipped =
+            received.materials.iter().filter(|material| document.origin == Origin::AwsKms && document.names_material(&material.id));
+        for material in shipped {
             self.put_material(document, material)?;
         }
         record.greatest_epoch = record.greatest_epoch.max(document.version.epoch.clone());
@@ -118,7 +119,10 @@ impl Step<'_> {
     }
 
     fn has_all_materials(&self, received: &ReceivedDocument) -> Result<bool, StateError> {
-        for material in received.document.materials.iter().filter(|material| material.state != MaterialState::Discarded) {
+        if received.document.origin == Origin::External {
+            return Ok(true);
+        }
+        for material in &received.document.materials {
             let given = received.materials.iter().any(|given| given.id == material.id);
             if !given && read::material(&self.tables, &received.document.key_id, &material.id)?.is_none() {
                 return Ok(false);

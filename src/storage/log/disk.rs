@@ -26,6 +26,15 @@ pub(crate) trait LogDisk: Send + Sync {
     /// Writes who the node is, synced.
     fn write_identity(&self, identity: Vec<u8>) -> Result<(), StorageError>;
 
+    /// Whether files may hold what was destroyed.
+    fn owes_erasure(&self) -> Result<bool, StorageError>;
+
+    /// Writes that, synced.
+    fn write_owes_erasure(&self, owes: bool) -> Result<(), StorageError>;
+
+    /// Leaves in no file what was deleted of the log.
+    fn erase(&self) -> Result<(), StorageError>;
+
     /// What errors name.
     fn path(&self) -> &Path;
 }

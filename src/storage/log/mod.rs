@@ -16,7 +16,7 @@ mod simulated;
 mod simulated_tests;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod view;
 mod writer;
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use rocksdb::{DB, IteratorMode, Options, WriteBatch, WriteOptions};
+use rocksdb::{DB, FlushOptions, IteratorMode, Options, WriteBatch, WriteOptions};
 
 use super::disk::{Budget, Entries, LogDisk};
 use super::view::{Op, Queued, View};
@@ -12,7 +12,7 @@ use super::{COMMITTED_ROW, ENTRIES_FAMILY, PURGED_ROW, RAFT_FAMILY, VOTE_ROW};
 use crate::StorageError;
 use crate::database::{self, Resources, family, scan_options};
 use crate::directory::DataDir;
-use crate::local::{IDENTITY_ROW, LOCAL_FAMILY};
+use crate::local::{ERASURE_ROW, IDENTITY_ROW, LOCAL_FAMILY};
 
 /// Carries out a batch, synced or not; tests put a failing disk here.
 pub(super) type Write = Box<dyn Fn(&DB, WriteBatch, bool) -> Result<(), rocksdb::Error> + Send + Sync>;
@@ -124,15 +124,43 @@ impl LogDisk for RocksLog {
     }
 
     fn write_identity(&self, identity: Vec<u8>) -> Result<(), StorageError> {
-        let mut synced = WriteOptions::default();
-        synced.set_sync(true);
         let fault = StorageError::database("write the node identity", self.db.path());
-        self.db.put_cf_opt(family(&self.db, LOCAL_FAMILY)?, IDENTITY_ROW, identity, &synced).map_err(fault)
+        self.db.put_cf_opt(family(&self.db, LOCAL_FAMILY)?, IDENTITY_ROW, identity, &synced()).map_err(fault)
+    }
+
+    fn owes_erasure(&self) -> Result<bool, StorageError> {
+        let fault = StorageError::read(LOCAL_FAMILY, ERASURE_ROW, self.db.path());
+        Ok(self.db.get_cf(family(&self.db, LOCAL_FAMILY)?, ERASURE_ROW).map_err(fault)?.is_some())
+    }
+
+    fn write_owes_erasure(&self, owes: bool) -> Result<(), StorageError> {
+        let family = family(&self.db, LOCAL_FAMILY)?;
+        let written = match owes {
+            true => self.db.put_cf_opt(family, ERASURE_ROW, [], &synced()),
+            false => self.db.delete_cf_opt(family, ERASURE_ROW, &synced()),
+        };
+        written.map_err(StorageError::database("write whether an erasure is owed", self.db.path()))
+    }
+
+    fn erase(&self) -> Result<(), StorageError> {
+        let [entries, raft, local] = [ENTRIES_FAMILY, RAFT_FAMILY, LOCAL_FAMILY].map(|name| family(&self.db, name));
+        let entries = entries?;
+        // All of them: a write-ahead log is kept as long as one needs it, and has what the others wrote.
+        let flushed = self.db.flush_cfs_opt(&[&entries, &raft?, &local?], &FlushOptions::default());
+        flushed.map_err(StorageError::database("flush the log", self.db.path()))?;
+        database::rewrite(&self.db, entries, None);
+        Ok(())
     }
 
     fn path(&self) -> &Path {
         self.db.path()
     }
+}
+
+fn synced() -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(true);
+    options
 }
 
 fn entry_index(row: &[u8]) -> Result<u64, StorageError> {

@@ -28,6 +28,7 @@ struct Rows {
     committed_unsynced: Option<Vec<u8>>,
     purged: Option<(u64, Vec<u8>)>,
     identity: Option<Vec<u8>>,
+    owes_erasure: bool,
 }
 
 impl SimulatedDisk {
@@ -92,6 +93,20 @@ impl LogDisk for SimulatedDisk {
 
     fn write_identity(&self, identity: Vec<u8>) -> Result<(), StorageError> {
         self.rows.lock().identity = Some(identity);
+        Ok(())
+    }
+
+    fn owes_erasure(&self) -> Result<bool, StorageError> {
+        Ok(self.rows.lock().owes_erasure)
+    }
+
+    fn write_owes_erasure(&self, owes: bool) -> Result<(), StorageError> {
+        self.rows.lock().owes_erasure = owes;
+        Ok(())
+    }
+
+    /// What is deleted here is gone.
+    fn erase(&self) -> Result<(), StorageError> {
         Ok(())
     }
 

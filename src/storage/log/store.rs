@@ -187,6 +187,15 @@ impl LogStore {
         }
     }
 
+    /// Leaves in no file what was purged or truncated, once that is on the disk. Writes go on meanwhile. Blocks for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be written, or the store has stopped.
+    pub fn erase(&self) -> Result<(), StorageError> {
+        drop(self.inner.healthy()?);
+        self.inner.disk.erase()
+    }
+
     /// The caller's name for the last purged entry.
     ///
     /// # Errors

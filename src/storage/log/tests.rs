@@ -26,7 +26,7 @@ pub(super) fn entry(index: u64, salt: u8) -> (u64, Vec<u8>) {
 }
 
 /// Makes a write and waits for its callback.
-pub(super) fn wait(write: impl FnOnce(Done)) -> Result<(), StorageError> {
+pub(crate) fn wait(write: impl FnOnce(Done)) -> Result<(), StorageError> {
     let (sender, receiver) = mpsc::channel();
     write(Box::new(move |result| sender.send(result).unwrap()));
     receiver.recv_timeout(LONG).unwrap()

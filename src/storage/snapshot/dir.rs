@@ -188,17 +188,24 @@ impl Snapshots {
         Ok(Some(self.path.join(name)))
     }
 
-    pub(crate) fn prune(&self) -> Result<(), StorageError> {
+    /// Whether no other than the current one is left.
+    pub(crate) fn prune(&self) -> Result<bool, StorageError> {
         let mut held = self.held.lock();
         let current = self.current_path()?;
         held.retain(|_, held| held.strong_count() > 0);
+        let mut is_alone = true;
         for name in names(&self.path)?.iter().filter(|name| name.starts_with(PREFIX)) {
             let path = self.path.join(name);
-            if current.as_ref() != Some(&path) && !held.contains_key(&path) {
+            if current.as_ref() == Some(&path) {
+                continue;
+            }
+            if held.contains_key(&path) {
+                is_alone = false;
+            } else {
                 remove_dir(&path)?;
             }
         }
-        Ok(())
+        Ok(is_alone)
     }
 }
 

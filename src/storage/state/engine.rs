@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use claviger_state::{Tables, WriteSet};
+use claviger_state::{Table, Tables, WriteSet};
 
 use crate::database::Resources;
 use crate::{StorageError, StorageOptions};
@@ -25,6 +25,10 @@ pub(super) trait Engine: Tables + Send + Sync {
 
     /// Makes everything committed so far durable, as one.
     fn flush(&self) -> Result<(), StorageError>;
+
+    /// Leaves in no file what was deleted under these prefixes of rows, or anywhere. Everything has been flushed. False when a
+    /// view holds what may have been deleted since.
+    fn erase(&self, prefixes: Option<&[(Table, Vec<u8>)]>) -> Result<bool, StorageError>;
 
     /// Makes a directory from which an engine with the same contents can be opened. Its files need not be synced.
     fn checkpoint(&self, path: &Path) -> Result<(), StorageError>;

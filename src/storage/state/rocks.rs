@@ -106,6 +106,28 @@ impl Engine for RocksTables {
         self.db.flush_cfs_opt(&all, &FlushOptions::default()).map_err(StorageError::database("flush", self.db.path()))
     }
 
+    fn erase(&self, prefixes: Option<&[(Table, Vec<u8>)]>) -> Result<bool, StorageError> {
+        // The property is 0 when there is no view.
+        let oldest_view = self.db.property_int_value("rocksdb.oldest-snapshot-sequence");
+        let oldest_view = oldest_view.map_err(StorageError::database("look for views", self.db.path()))?;
+        if oldest_view.is_some_and(|view| view != 0 && view < self.db.latest_sequence_number()) {
+            return Ok(false);
+        }
+        match prefixes {
+            Some(prefixes) => {
+                for (table, prefix) in prefixes {
+                    database::rewrite(&self.db, self.family(*table)?, Some(prefix));
+                }
+            }
+            None => {
+                for table in Table::ALL {
+                    database::rewrite(&self.db, self.family(*table)?, None);
+                }
+            }
+        }
+        Ok(true)
+    }
+
     fn checkpoint(&self, path: &Path) -> Result<(), StorageError> {
         rocksdb::checkpoint::Checkpoint::new(&self.db)
             .and_then(|checkpoint| checkpoint.create_checkpoint(path))

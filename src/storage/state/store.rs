@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use claviger_state::WriteSet;
+use claviger_state::{Table, WriteSet};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::StateSnapshot;
@@ -106,6 +106,24 @@ impl StateStore {
         stop_on_error(&mut self.writing.lock(), flushed)
     }
 
+    /// Leaves in no file of the tables what was deleted under these prefixes of rows, or anywhere: rewrites what may hold it.
+    /// Commits go on meanwhile. Blocks for the disk. Snapshots are other files: build a new one afterwards, and prune.
+    ///
+    /// False when that cannot be said because somebody still reads an earlier state: try again later.
+    ///
+    /// # Errors
+    /// When it cannot be written; see [`StateStore::commit`].
+    pub fn erase(&self, prefixes: Option<&[(Table, Vec<u8>)]>) -> Result<bool, StorageError> {
+        self.flush()?;
+        let generation = self.generation.load_full();
+        let own = generation.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        // A generation that was replaced is removed with its last reader.
+        if names(&self.path)?.into_iter().any(|name| generation_number(&name).is_some() && Some(&name) != own.as_ref()) {
+            return Ok(false);
+        }
+        generation.engine.erase(prefixes)
+    }
+
     /// The state at this moment, for several reads that must agree.
     ///
     /// # Errors
@@ -144,11 +162,11 @@ impl StateStore {
         self.snapshots.current()
     }
 
-    /// Removes every snapshot but the current one and those that somebody still holds.
+    /// Removes every snapshot but the current one and those that somebody still holds. Whether the current one is left alone.
     ///
     /// # Errors
     /// When one cannot be removed.
-    pub fn prune_snapshots(&self) -> Result<(), StorageError> {
+    pub fn prune_snapshots(&self) -> Result<bool, StorageError> {
         self.snapshots.prune()
     }
 

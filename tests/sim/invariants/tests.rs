@@ -57,7 +57,7 @@ impl Site {
             tags: regional_tags(&region(name)),
             policy: None,
             id_secret: seal(&RecordPlace::id_secret(&key), &id_secret),
-            material: SealedMaterial { id, sealed: seal(&RecordPlace::material(&key, &id), &material) },
+            material: Some(SealedMaterial { id, sealed: seal(&RecordPlace::material(&key, &id), &material) }),
         };
         site.apply(2, CommandBody::CreateKey(Box::new(create))).unwrap();
         site

@@ -60,7 +60,8 @@ fn restored(machine: &Machine) -> Machine {
 
 fn enablement(machine: &Machine, number: u8) -> Enablement {
     let present = read::region(&machine.tables).unwrap().unwrap().incarnation;
-    read::key(&machine.tables, &key(number)).unwrap().unwrap().regional.enablement(present)
+    let record = read::key(&machine.tables, &key(number)).unwrap().unwrap();
+    record.regional.enablement(&record.document, present)
 }
 
 fn enable(machine: &Machine, number: u8, id: &str) -> CommandBody {
@@ -103,7 +104,7 @@ proptest! {
                 if !known.contains(&key_id) {
                     usable.insert(key_id);
                 }
-                let withheld = record.regional.enablement(NEW_LIFE) == Enablement::Withheld;
+                let withheld = record.regional.is_withheld(NEW_LIFE);
                 prop_assert_eq!(withheld, !usable.contains(&key_id), "{} after {:?}", key_id, command.body);
             }
         }
@@ -190,7 +191,7 @@ fn only_an_operator_lifts_what_a_restore_withholds() {
     for number in 0..3 {
         assert_eq!(enablement(&machine, number), Enablement::Withheld);
         let record = read::key(&machine.tables, &key(number)).unwrap().unwrap();
-        assert_eq!(record.document.state_in(&region(0), record.regional.enablement(NEW_LIFE)), KeyState::Disabled);
+        assert_eq!(record.regional.state(&record.document, &region(0), NEW_LIFE), KeyState::Disabled);
     }
     assert_eq!(machine.body(enable(&machine, 0, "e")).outcome, Err(Refusal::NotAdmitted));
     assert_eq!(machine.body(admit(&[0, 1])).outcome, Ok(Response::Done));

@@ -1,18 +1,27 @@
-//! EnableKey and DisableKey: the same request, no response.
+//! What asks for nothing but a key: EnableKey, DisableKey, CancelKeyDeletion, DisableKeyRotation, GetKeyRotationStatus,
+//! RotateKeyOnDemand, GetKeyLastUsage.
 
-use claviger_types::KeyRef;
-use serde::Deserialize;
+use claviger_types::{KeyArn, KeyRef};
+use serde::{Deserialize, Serialize};
 
 use crate::constraint::{Checks, present};
 use crate::decode::{Text, from_json};
 use crate::key_ref::{self, Forms};
-use crate::{ApiError, model};
+use crate::{ApiError, encode, model};
 
-/// Which key to switch.
+/// Which key.
 #[derive(Debug)]
-pub struct KeySwitchRequest {
+pub struct OneKeyRequest {
     /// The key: an id or an ARN, never an alias.
     pub key: KeyRef,
+}
+
+/// The key again: what CancelKeyDeletion and RotateKeyOnDemand answer.
+#[derive(Debug, Serialize)]
+pub struct OneKeyResponse {
+    /// The key.
+    #[serde(rename = "KeyId", serialize_with = "encode::text")]
+    pub key: KeyArn,
 }
 
 #[derive(Deserialize)]
@@ -22,7 +31,7 @@ struct Wire<'a> {
     key_id: Option<Text<'a>>,
 }
 
-impl KeySwitchRequest {
+impl OneKeyRequest {
     pub(crate) fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let wire: Wire<'_> = from_json(body)?;
         let mut checks = Checks::default();
