@@ -148,7 +148,7 @@ pub const IDENTITIES_PER_ACCOUNT_MAX: u64 = 20_000;
 /// Changes of identities that one command carries.
 pub const IDENTITY_CHANGES_MAX: usize = 500;
 /// Steps that one decision may take in matching text with wildcards; past them it is a refusal. A document without thousands of
-/// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this. It is some milliseconds.
+/// wildcards takes a few for each of its characters, so all that can apply to one request together stay below this.
 pub const POLICY_STEPS_MAX: u64 = 4_000_000;
 /// What one trace of a decision holds of statements, conditions and grants, in bytes, about; what goes beyond is counted. In JSON it
 /// can be six times that, of which an operator's client takes three.
