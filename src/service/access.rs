@@ -114,9 +114,11 @@ impl<R: consensus::Region> Service<R> {
         let account = context.principal.account();
         let target = self.target(&AliasRow::new(account, name))?;
         let target = target.ok_or_else(|| ApiError::alias_not_found(&self.alias_arn(account, name)))?;
-        self.allowed_alias(context, name, ask)?;
+        // Of two revisions of the account that the decisions may have read, the command carries the first.
+        let first = self.allowed_alias(context, name, ask)?.account_revision;
         // Should the alias move before the key is read, the command will find that the two do not fit.
-        self.allowed_key(context, &self.arn(account, target.key_id), None, ask)
+        let Allowed { key, authorised } = self.allowed_key(context, &self.arn(account, target.key_id), None, ask)?;
+        Ok(Allowed { key, authorised: Authorised { account_revision: first, ..authorised } })
     }
 
     /// Allows the action on an alias of the caller's account, which need not exist.
