@@ -21,7 +21,7 @@ mod life;
 
 pub(crate) use aliases::alias_by_key_row;
 pub use aliases::{alias, alias_names_of, aliases_of};
-pub(crate) use grants::{contents_prefix, grant_of_row, grant_row, grantee_prefix, grants_like, principal_prefix};
+pub(crate) use grants::{contents_row, grant_like, grant_of_row, grant_row, grantee_prefix, principal_prefix};
 pub use grants::{grant, grant_count, grants_for, grants_of, retirable_by, visit_grants_for};
 pub use identities::{
     PrincipalIdentity, account, accounts, denial, denials, group, identities_of, identity, identity_count, is_denied, managed_policy,
@@ -94,9 +94,13 @@ pub(crate) mod counter {
         format!("reservations/{primary}")
     }
 
+    pub(crate) fn reservations_for(account: AccountId) -> String {
+        format!("reservations-for/{account}")
+    }
+
     /// Whether a row counts what was said between this region and its peers.
     pub(crate) fn is_of_peers(row: &[u8]) -> bool {
-        row.starts_with(b"dirty/") || row.starts_with(b"reservations/")
+        [&b"dirty/"[..], b"reservations/", b"reservations-for/"].iter().any(|prefix| row.starts_with(prefix))
     }
 }
 

@@ -61,7 +61,7 @@ tables! {
     GrantsByGrantee = "grants-by-grantee",
     /// Retiring principal, 0, key id row, grant id -> nothing.
     GrantsByRetiring = "grants-by-retiring",
-    /// Key id row, fingerprint of a named grant's contents (8 bytes), grant id -> nothing.
+    /// Key id row, SHA-256 of a named grant's contents -> grant id (32 bytes).
     GrantsByContents = "grants-by-contents",
     /// Account (8 bytes) -> `AccountRecord`.
     Accounts = "accounts",

@@ -28,6 +28,9 @@ impl<R: consensus::Region> Service<R> {
             // Who may not give grants is not told who exists.
             [Some(&grantee), retiring.as_ref()].into_iter().flatten().try_for_each(|named| self.check_exists(named))?;
             check_operations(key.spec, key.usage, operations)?;
+            if constraint.is_some() && key.spec != KeySpec::SymmetricDefault {
+                return Err(ApiError::validation(format!("Grant constraints are not valid for keys of spec {}.", key.spec)));
+            }
             key.check_state(StateClass::CreateGrant)?;
             if request.dry_run {
                 return Err(ApiError::dry_run());

@@ -8,10 +8,11 @@ use claviger_types::limits::{
     OPERATOR_TEXT_BYTES_MAX,
 };
 use claviger_types::{GrantConstraint, GrantId, KeyId, encoding};
+use sha2::{Digest, Sha256};
 
 use super::names::{is_well_named, key_policy};
 use super::{Step, granted};
-use crate::read::{self, contents_prefix, counter, grant_row, grantee_prefix, principal_prefix};
+use crate::read::{self, contents_row, counter, grant_row, grantee_prefix, principal_prefix};
 use crate::{
     CreateGrant, Expected, GrantRecord, Outcome, PutKeyPolicy, Record, Refusal, RegionRecord, ResetKeyPolicy, Response, StateClass,
     StateError, Table,
@@ -55,8 +56,8 @@ impl Step<'_> {
             return Ok(Err(Refusal::TooManyGrants));
         }
         self.tables.put(&grant_row(&key_id, &create.grant_id), &record)?;
-        for (table, row) in index_rows(&key_id, &create.grant_id, &record)? {
-            self.tables.put_bytes(table, &row, Vec::new());
+        for (table, row, value) in index_rows(&key_id, &create.grant_id, &record)? {
+            self.tables.put_bytes(table, &row, value);
         }
         self.add_to_counter(&counter::grants_of(&key_id), 1)?;
         self.effects.keys.push(key_id);
@@ -74,7 +75,7 @@ impl Step<'_> {
 
     pub(super) fn delete_grant(&mut self, key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<(), StateError> {
         self.tables.delete(Table::Grants, &grant_row(key_id, grant_id));
-        for (table, row) in index_rows(key_id, grant_id, record)? {
+        for (table, row, _) in index_rows(key_id, grant_id, record)? {
             self.tables.delete(table, &row);
         }
         self.add_to_counter(&counter::grants_of(key_id), -1)
@@ -98,40 +99,33 @@ impl Step<'_> {
         if record.name.is_none() {
             return Ok(None);
         }
-        for grant_id in read::grants_like(&self.tables, key_id, fingerprint(record)?)? {
-            if read::grant(&self.tables, key_id, &grant_id)?.is_some_and(|held| contents(&held) == contents(record)) {
-                return Ok(Some(grant_id));
-            }
-        }
-        Ok(None)
+        read::grant_like(&self.tables, key_id, &fingerprint(record)?)
     }
 }
 
-/// Every row that a grant has in an index.
-pub(super) fn index_rows(key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<Vec<(Table, Vec<u8>)>, StateError> {
+/// Every row that a grant has in an index, and what the row holds.
+pub(super) fn index_rows(key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, StateError> {
     let by_grantee = [grantee_prefix(key_id, &record.grantee).as_slice(), grant_id.as_bytes()].concat();
-    let mut rows = vec![(Table::GrantsByGrantee, by_grantee)];
+    let mut rows = vec![(Table::GrantsByGrantee, by_grantee, Vec::new())];
     if let Some(retiring) = &record.retiring {
-        rows.push((Table::GrantsByRetiring, [principal_prefix(retiring), grant_row(key_id, grant_id)].concat()));
+        rows.push((Table::GrantsByRetiring, [principal_prefix(retiring), grant_row(key_id, grant_id)].concat(), Vec::new()));
     }
     if record.name.is_some() {
-        let prefix = contents_prefix(key_id, fingerprint(record)?);
-        rows.push((Table::GrantsByContents, [prefix.as_slice(), grant_id.as_bytes()].concat()));
+        rows.push((Table::GrantsByContents, contents_row(key_id, &fingerprint(record)?), grant_id.as_bytes().to_vec()));
     }
     Ok(rows)
 }
 
 /// All but when it was made.
-fn contents(record: &GrantRecord) -> impl serde::Serialize + PartialEq + '_ {
+fn contents(record: &GrantRecord) -> impl serde::Serialize + '_ {
     (&record.name, &record.grantee, &record.retiring, &record.operations, &record.constraint, record.issuing_account)
 }
 
-/// FNV-1a, 64 bits, over a grant's contents: finds candidates, which are compared. It is in rows, so it never changes.
-fn fingerprint(record: &GrantRecord) -> Result<u64, StateError> {
+/// SHA-256 of a grant's contents: stands for them, since nobody finds two that share it. It is in rows, so it never changes.
+fn fingerprint(record: &GrantRecord) -> Result<[u8; 32], StateError> {
     let encoded = encoding::encode(GrantRecord::SCHEMA, &contents(record));
     let bytes = encoded.map_err(|source| StateError::Encode { table: Table::GrantsByContents, source })?;
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    Ok(hash)
+    Ok(Sha256::digest(&bytes).into())
 }
 
 /// Whether every part of the grant is within its limits (rules page, section 9).

@@ -111,6 +111,9 @@ impl Step<'_> {
         if read::key_count(&self.tables, account)? > 0 {
             return bad("the account owns keys in this region".to_owned());
         }
+        if read::count(&self.tables, &counter::reservations_for(account))? > 0 {
+            return bad("the account is about to own a replica in this region: try again in a minute".to_owned());
+        }
         if was_there {
             self.tables.delete(Table::Accounts, &account.to_be_bytes());
             self.add_to_counter(counter::ACCOUNTS, -1)?;

@@ -40,6 +40,7 @@ impl Step<'_> {
                 return Ok(Err(Refusal::TooManyReservations));
             }
             self.add_to_counter(&counter, 1)?;
+            self.add_to_counter(&counter::reservations_for(reserve.account), 1)?;
         }
         let record = ReservationRecord {
             primary: reserve.primary.clone(),
@@ -67,6 +68,7 @@ impl Step<'_> {
 
     pub(super) fn end_reservation(&mut self, key_id: &KeyId, held: &ReservationRecord) -> Result<(), StateError> {
         self.tables.delete(Table::Reservations, &key_id.to_row());
+        self.add_to_counter(&counter::reservations_for(held.account), -1)?;
         self.add_to_counter(&counter::reservations_of(&held.primary.region), -1)
     }
 }

@@ -95,6 +95,9 @@ fn invariant_counters_equal_recounts(machine: &Machine) {
         let reserved = reservations.iter().filter(|(_, held)| held.primary.region == peer).count();
         counted.insert(counter::reservations_of(&peer), reserved as u64);
     }
+    for (_, held) in read::reservations(&machine.tables, Timestamp::from_millis(u64::MAX), usize::MAX).unwrap() {
+        *counted.entry(counter::reservations_for(held.account)).or_default() += 1;
+    }
     counted.extend(grants::counted(machine));
     counted.extend(identities::counted(machine));
     for (name, count) in &counted {

@@ -26,9 +26,9 @@ pub(crate) fn principal_prefix(principal: &NamedPrincipal) -> Vec<u8> {
     prefix
 }
 
-/// What the rows of named grants of the same contents start with in `GrantsByContents`.
-pub(crate) fn contents_prefix(key_id: &KeyId, fingerprint: u64) -> Vec<u8> {
-    [key_id.to_row().as_slice(), &fingerprint.to_be_bytes()].concat()
+/// Row of a named grant in `GrantsByContents`: key id row, fingerprint of its contents.
+pub(crate) fn contents_row(key_id: &KeyId, fingerprint: &[u8; 32]) -> Vec<u8> {
+    [key_id.to_row().as_slice(), fingerprint].concat()
 }
 
 /// Key and grant of a row, or of its end in an index.
@@ -143,14 +143,16 @@ pub fn retirable_by(
     Ok(grants)
 }
 
-/// The ids of named grants on a key whose contents have this fingerprint.
-pub(crate) fn grants_like(tables: &(impl Tables + ?Sized), key_id: &KeyId, fingerprint: u64) -> Result<Vec<GrantId>, StateError> {
-    let mut grants = Vec::new();
-    scan_prefix(tables, Table::GrantsByContents, &contents_prefix(key_id, fingerprint), &[], |row, _| {
-        grants.push(grant_id_of_row(Table::GrantsByContents, row)?);
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok(grants)
+/// The named grant on a key whose contents have this fingerprint.
+pub(crate) fn grant_like(
+    tables: &(impl Tables + ?Sized),
+    key_id: &KeyId,
+    fingerprint: &[u8; 32],
+) -> Result<Option<GrantId>, StateError> {
+    let row = contents_row(key_id, fingerprint);
+    let Some(held) = tables.get(Table::GrantsByContents, &row)? else { return Ok(None) };
+    let id = <[u8; GRANT_ID_BYTES]>::try_from(&*held).map_err(|_| StateError::corrupt_row(Table::GrantsByContents, &row))?;
+    Ok(Some(GrantId::from_bytes(id)))
 }
 
 /// How many grants a key has.

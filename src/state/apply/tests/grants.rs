@@ -28,7 +28,7 @@ pub(super) fn counted(machine: &Machine) -> Vec<(String, u64)> {
 
 /// A grant is of a key, is found by everything that it is indexed by, and nothing else is indexed.
 pub(super) fn invariant_grants_fit(machine: &Machine) {
-    let mut rows: BTreeSet<(Table, Vec<u8>)> = BTreeSet::new();
+    let mut rows: BTreeSet<(Table, Vec<u8>, Vec<u8>)> = BTreeSet::new();
     let mut named = BTreeSet::new();
     for (row, bytes) in machine.table(Table::Grants) {
         let (key_id, grant_id) = read::grant_of_row(Table::Grants, &row).unwrap();
@@ -47,7 +47,7 @@ pub(super) fn invariant_grants_fit(machine: &Machine) {
         }
     }
     let indexes = [Table::GrantsByGrantee, Table::GrantsByRetiring, Table::GrantsByContents];
-    let found = indexes.iter().flat_map(|index| machine.table(*index).into_iter().map(|(row, _)| (*index, row)));
+    let found = indexes.iter().flat_map(|index| machine.table(*index).into_iter().map(|(row, value)| (*index, row, value)));
     assert_eq!(found.collect::<BTreeSet<_>>(), rows);
 }
 

@@ -9,12 +9,13 @@ use claviger_types::limits::{
 };
 use claviger_types::{AccountId, Principal};
 
-use super::{Machine, create, founded};
+use super::grants::reserve;
+use super::{Machine, add_peer, create, founded};
 use crate::random_commands::access::ACCOUNTS;
 use crate::random_commands::{account, key};
 use crate::read::{self, account_of_row, counter, identity_of_row, reference_row};
 use crate::{
-    AccountRecord, Applied, ApplyIdentities, Authorised, CommandBody, DenialRecord, GroupRecord, IdentityChange, IdentityKind,
+    AccountRecord, AccountScope, Applied, ApplyIdentities, Authorised, CommandBody, DenialRecord, GroupRecord, IdentityChange, IdentityKind,
     IdentityRecord, ManagedPolicyRecord, Outcome, Overlay, Record, Refusal, Response, RoleRecord, Table, UserRecord, apply,
 };
 
@@ -313,6 +314,16 @@ fn an_account_goes_when_nothing_is_left_of_it() {
     assert!(refused(&change(&mut machine, vec![IdentityChange::DeleteAccount]), "identities left"));
     let gone = [all(&machine), vec![IdentityChange::DeleteAccount]].concat();
     assert!(refused(&change(&mut machine, gone), "owns keys"));
+    // A replica that a peer may already have committed finds its account.
+    let mut machine = with_identities();
+    machine.body(add_peer(1, 1, AccountScope::All)).outcome.unwrap();
+    machine.body(reserve(None)).outcome.unwrap();
+    let emptied = [all(&machine), vec![IdentityChange::DeleteAccount]].concat();
+    assert!(refused(&change(&mut machine, emptied), "about to own a replica"));
+    let revision = read::reservation(&machine.tables, &key(1)).unwrap().unwrap().revision;
+    machine.body(CommandBody::LapseReservation { key_id: key(1), revision }).outcome.unwrap();
+    let emptied = [all(&machine), vec![IdentityChange::DeleteAccount]].concat();
+    change(&mut machine, emptied).unwrap();
     let mut machine = with_identities();
     let old = read::account(&machine.tables, account(1)).unwrap().unwrap();
     let gone = [vec![IdentityChange::DeleteAccount], all(&machine)].concat();
