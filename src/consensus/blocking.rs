@@ -15,3 +15,12 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         _ => tokio::task::spawn_blocking(work).await.map_err(io::Error::other),
     }
 }
+
+/// Runs work that may be long in this thread, while another serves what this one would have. On a runtime of one thread, or none, it
+/// just runs.
+pub fn in_place<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}

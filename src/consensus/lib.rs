@@ -57,7 +57,7 @@ mod tests_restore;
 mod touch;
 mod wire;
 
-pub use blocking::blocking;
+pub use blocking::{blocking, in_place};
 pub use clock_status::{AcceptClockError, ClockAcceptance, ClockStatus, VoterClock};
 pub use config::{COMMAND_BYTES_MAX, ConsensusConfig, Limits, Timings};
 pub use consensus::{Consensus, Readiness};

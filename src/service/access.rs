@@ -29,7 +29,8 @@ use crate::cached_key::CachedKey;
 use crate::error::Fault;
 use crate::{Context, Service};
 
-/// How often one request follows an alias that moves away under it. Each time somebody's UpdateAlias was committed.
+/// How often one request follows an alias that moves away, or decides on a key that changes, under it. Each time somebody's change
+/// was committed.
 const FOLLOWED_MAX: usize = 8;
 
 /// What a decision is about.
@@ -133,14 +134,31 @@ impl<R: consensus::Region> Service<R> {
     }
 
     fn allowed_key(&self, context: &Context, arn: &KeyArn, alias: Option<&AliasName>, ask: &Ask<'_>) -> Result<Allowed, ApiError> {
-        match self.opened(&arn.key_id)?.filter(|key| key.arn.account == arn.account) {
+        self.decided(&arn.key_id, |key| match key.filter(|key| key.arn.account == arn.account) {
             Some(key) => {
                 let authorised = self.authorise(context, &Subject { alias, ..Subject::key(&key) }, ask)?;
                 Ok(Allowed { key, authorised })
             }
             None if arn.account == context.principal.account() => Err(ApiError::not_found(arn)),
             None => Err(self.denied(context, arn, ask.action, Denial::NoAllow(Document::KeyPolicy))),
+        })
+    }
+
+    /// What `decide` makes of a key, and of its caller and the grants that it looks up after the key: all as of one moment, for it is
+    /// asked again when anything of the key, its grants among it, has changed before it is done. Call after [`Service::gate`].
+    pub(crate) fn decided<T>(
+        &self,
+        key_id: &KeyId,
+        decide: impl Fn(Option<Arc<CachedKey>>) -> Result<T, ApiError>,
+    ) -> Result<T, ApiError> {
+        for _ in 0..FOLLOWED_MAX {
+            let Some((key, stamp)) = self.opened_at(key_id)? else { return decide(None) };
+            let decided = decide(Some(Arc::clone(&key)));
+            if self.cache.is_current(&key, stamp) {
+                return decided;
+            }
         }
+        Err(Fault::Contended(FOLLOWED_MAX).into())
     }
 
     /// Whether the caller may; what the decision rests on.
@@ -208,8 +226,8 @@ impl<R: consensus::Region> Service<R> {
         };
         let grants = subject.key.map(|key| CallersGrants {
             tables: &tables,
-            kept: &key.grants,
-            key_id: key.arn.key_id,
+            cache: &self.cache,
+            key,
             principal: &context.principal,
             fault: &fault,
         });

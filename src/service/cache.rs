@@ -25,13 +25,13 @@ use crate::caller::CachedAccount;
 /// Shards: far more than threads that could meet in one.
 const SHARDS: usize = 64;
 
-/// Accounts whose callers are kept; each has a limit of its own.
-const ACCOUNTS_CACHED_MAX: usize = 64 * SHARDS;
+/// What the callers of all cached accounts may take, in KiB: 256 MiB. An account takes one at least, and a 64th of them at most.
+const CALLERS_KIB_MAX: usize = 256 << 10;
 
 /// How much the cache may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct CacheLimits {
-    /// Materials of all cached keys together, and KiB of their policies and labels; a key has at least one material, and each takes
+    /// Materials of all cached keys together, and KiB of their policies, labels and grants; a key has at least one material, and each takes
     /// 32 bytes of locked memory. A key with more than a 64th of this is not cached.
     pub materials_max: usize,
     /// Aliases; each takes some 200 bytes, and no more than 1 KiB.
@@ -64,7 +64,7 @@ impl KeyCache {
         Self {
             keys: Shards::new(shards, limits.materials_max),
             aliases: Shards::new(shards, limits.aliases_max),
-            accounts: Shards::new(shards, ACCOUNTS_CACHED_MAX),
+            accounts: Shards::new(shards, CALLERS_KIB_MAX),
         }
     }
 
@@ -81,6 +81,16 @@ impl KeyCache {
     /// Ends the fill of a key: keeps it unless something of it has been invalidated since `stamp`. Says whether it was kept.
     pub(crate) fn insert(&self, stamp: Stamp, key: &Arc<CachedKey>) -> bool {
         self.keys.insert(stamp, &key.arn.key_id, Arc::clone(key), key.weight())
+    }
+
+    /// Whether nothing of the key has changed since it was opened: `stamp` was taken before, if it was not cached.
+    pub(crate) fn is_current(&self, key: &Arc<CachedKey>, stamp: Option<Stamp>) -> bool {
+        self.keys.is_current(&key.arn.key_id, |held| Arc::ptr_eq(held, key), stamp)
+    }
+
+    /// Makes room for so many KiB of grants of a cached key. Says whether there is.
+    pub(crate) fn make_room(&self, key: &CachedKey, grants_kib: usize) -> bool {
+        self.keys.reweigh(&key.arn.key_id, |held| std::ptr::eq(&raw const **held, key), key.weight() + grants_kib)
     }
 
     /// The cached target of an alias.
@@ -108,6 +118,11 @@ impl KeyCache {
     /// Begins the fill of an account.
     pub(crate) fn account_stamp(&self, account: AccountId) -> Stamp {
         self.accounts.stamp(&account)
+    }
+
+    /// Makes room for so many KiB of an account's callers. Says whether there is.
+    pub(crate) fn make_room_for_callers(&self, account: AccountId, callers: &CachedAccount, kib: usize) -> bool {
+        self.accounts.reweigh(&account, |held| std::ptr::eq(&raw const **held, callers), kib.max(1))
     }
 
     /// Ends the fill of an account, as [`KeyCache::insert`] does for a key.

@@ -1,10 +1,9 @@
 //! [`Caller`]: who asks, as this region knows it: its policies, compiled, its boundary and its tags. [`CachedAccount`] keeps those
 //! of one account as of one revision of its identities.
 //!
-//! An account's callers are read into it one by one, as they ask. What is read later than the account is never older than it; and
-//! once anything of the account changes, the whole of it leaves the cache before the change can be relied upon. So a caller that is
-//! found in the cache is as new as the read gate demands, and one that mixes two revisions counts as of the older: a write that
-//! rests on it is refused as stale.
+//! An account's callers are read into it one by one, as they ask, each as of one revision of the account. What is read later than
+//! the account is never older than it; and once anything of the account changes, the whole of it leaves the cache before the change
+//! can be relied upon. So a caller that is found in the cache is as new as the read gate demands.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -17,11 +16,9 @@ use claviger_state::{StateError, Tables, read};
 use claviger_types::{Partition, Principal};
 use parking_lot::RwLock;
 
-use crate::Service;
 use crate::error::Fault;
+use crate::{KeyCache, Service};
 
-/// Memory that the callers of one cached account may take; past it all of them are read anew.
-const CALLERS_BYTES_MAX: usize = 32 << 20;
 /// What a caller takes beside its policies and tags, about.
 const CALLER_BYTES: usize = 512;
 /// How often a caller is read again because its account changed meanwhile.
@@ -44,9 +41,8 @@ pub(crate) struct Caller {
 impl Caller {
     /// Reads and compiles; `None` if the region does not know the principal.
     fn read(tables: &impl Tables, partition: &Partition, principal: &Principal) -> Result<Option<Self>, Fault> {
-        let Some(PrincipalIdentity { account_revision, tags, policies, boundary, denied }) = resolve(tables, principal)? else {
-            return Ok(None);
-        };
+        let Some(identity) = resolve(tables, principal)? else { return Ok(None) };
+        let PrincipalIdentity { account_revision, tags, policies, boundary, denied } = identity;
         let compile = |(name, text): (String, String)| {
             let policy = Policy::parse(&text, PolicyKind::Identity, partition).map_err(|source| Fault::Policy(name.clone(), source))?;
             Ok::<_, Fault>(Attached { name: name.into(), policy: Arc::new(policy) })
@@ -67,18 +63,17 @@ impl Caller {
     }
 }
 
-/// The tables move on while they are read, so a name may lead nowhere: then the account has changed, and is read again.
-fn resolve(tables: &impl Tables, principal: &Principal) -> Result<Option<PrincipalIdentity>, StateError> {
+/// The tables move on while they are read: then the account has another revision, and is read again.
+fn resolve(tables: &impl Tables, principal: &Principal) -> Result<Option<PrincipalIdentity>, Fault> {
     let revision = || Ok::<_, StateError>(read::account(tables, principal.account())?.map(|account| account.revision));
-    for _ in 1..READ_MAX {
+    for _ in 0..READ_MAX {
         let before = revision()?;
-        match read::principal(tables, principal) {
-            Err(error) if revision()? == before => return Err(error),
-            Err(_) => {}
-            read => return read,
+        let identity = read::principal(tables, principal);
+        if revision()? == before {
+            return Ok(identity?);
         }
     }
-    read::principal(tables, principal)
+    Err(Fault::Contended(READ_MAX))
 }
 
 /// The callers of one account that have asked since its identities last changed.
@@ -98,15 +93,22 @@ impl CachedAccount {
         self.callers.read().by_principal.get(principal).map(Arc::clone)
     }
 
-    fn keep(&self, principal: &Principal, caller: &Arc<Caller>) {
+    /// Keeps a caller where the cache has room. Where it has none for all of the account, the others are read anew.
+    fn keep(&self, cache: &KeyCache, principal: &Principal, caller: &Arc<Caller>) {
         let bytes = caller.weight_bytes();
         let mut callers = self.callers.write();
-        if callers.bytes.saturating_add(bytes) > CALLERS_BYTES_MAX {
+        if callers.by_principal.contains_key(principal) {
+            return;
+        }
+        let has_room = |bytes: usize| cache.make_room_for_callers(principal.account(), self, bytes.div_ceil(1024));
+        if !has_room(callers.bytes + bytes) {
             *callers = Callers::default();
+            if !has_room(bytes) {
+                return;
+            }
         }
-        if callers.by_principal.insert(principal.clone(), Arc::clone(caller)).is_none() {
-            callers.bytes += bytes;
-        }
+        callers.by_principal.insert(principal.clone(), Arc::clone(caller));
+        callers.bytes += bytes;
     }
 }
 
@@ -122,7 +124,7 @@ impl<R: consensus::Region> Service<R> {
         }
         let caller = Caller::read(&self.region.tables(), &self.config.partition, principal)?.ok_or_else(unknown_principal)?;
         let caller = Arc::new(caller);
-        account.keep(principal, &caller);
+        account.keep(&self.cache, principal, &caller);
         Ok(caller)
     }
 

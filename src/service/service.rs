@@ -9,6 +9,7 @@ use claviger_shapes::{ApiError, ErrorCode, Operation, Request, Response};
 use claviger_state::{KeyRecord, read};
 use claviger_types::{Incarnation, KeyArn, KeyId, Partition, Region};
 
+use crate::cache::Stamp;
 use crate::cached_key::CachedKey;
 use crate::error::{Fault, unavailable};
 use crate::usages::Usages;
@@ -198,8 +199,13 @@ impl<R: consensus::Region> Service<R> {
 
     /// The opened key of this id, whoever owns it. Call after [`Service::gate`].
     pub(crate) fn opened(&self, key_id: &KeyId) -> Result<Option<Arc<CachedKey>>, Fault> {
+        Ok(self.opened_at(key_id)?.map(|(key, _)| key))
+    }
+
+    /// The same, and the state of invalidations before the key was read, unless it was cached.
+    pub(crate) fn opened_at(&self, key_id: &KeyId) -> Result<Option<(Arc<CachedKey>, Option<Stamp>)>, Fault> {
         if let Some(key) = self.cache.get(key_id) {
-            return Ok(Some(key));
+            return Ok(Some((key, None)));
         }
         // Before the tables are looked at: whatever changes from here on makes the insert below a refusal.
         let stamp = self.cache.stamp(key_id);
@@ -207,7 +213,7 @@ impl<R: consensus::Region> Service<R> {
         let key = Arc::new(key);
         // Refused or not, the key was read after this request's gate and serves it.
         self.cache.insert(stamp, &key);
-        Ok(Some(key))
+        Ok(Some((key, Some(stamp))))
     }
 
     /// The stored record of this ARN, for management. Call after [`Service::gate`].

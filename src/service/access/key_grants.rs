@@ -8,15 +8,20 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use claviger_consensus as consensus;
 use claviger_policy::{GrantView, Grants};
 use claviger_state::{GrantRecord, StateError, Tables, read};
-use claviger_types::{GrantId, KeyId, NamedPrincipal, Principal};
+use claviger_types::{GrantId, NamedPrincipal, Principal};
 use parking_lot::RwLock;
 
+use crate::KeyCache;
+use crate::cached_key::CachedKey;
 use crate::error::Fault;
 
-/// Grants that one cached key keeps, of all callers together; past it all are read anew. A caller with more is read each time.
-const KEPT_MAX: usize = 1024;
+/// What one cached key keeps of grants, of all callers together; past it all are read anew. A caller with more is read each time.
+const KEPT_BYTES_MAX: usize = 256 << 10;
+/// What a grant takes beside its texts, about; and a caller that has none.
+const GRANT_BYTES: usize = 512;
 
 type Held = Arc<[(GrantId, GrantRecord)]>;
 
@@ -27,7 +32,7 @@ pub(crate) struct KeptGrants(RwLock<Kept>);
 #[derive(Default)]
 struct Kept {
     by_principal: HashMap<Principal, Held>,
-    grants: usize,
+    bytes: usize,
 }
 
 impl KeptGrants {
@@ -35,15 +40,18 @@ impl KeptGrants {
         self.0.read().by_principal.get(principal).map(Arc::clone)
     }
 
-    fn keep(&self, principal: &Principal, grants: &Held) {
-        // One that has none counts too.
-        let weight = grants.len() + 1;
+    /// Keeps the grants of a caller, so many bytes, if `has_room` for all that is kept then, in KiB.
+    fn keep(&self, principal: &Principal, grants: Held, bytes: usize, has_room: impl FnOnce(usize) -> bool) {
         let mut kept = self.0.write();
-        if kept.grants + weight > KEPT_MAX {
+        if kept.by_principal.contains_key(principal) {
+            return;
+        }
+        if kept.bytes + bytes > KEPT_BYTES_MAX {
             *kept = Kept::default();
         }
-        if kept.by_principal.insert(principal.clone(), Arc::clone(grants)).is_none() {
-            kept.grants += weight;
+        if has_room((kept.bytes + bytes).div_ceil(1024)) {
+            kept.by_principal.insert(principal.clone(), grants);
+            kept.bytes += bytes;
         }
     }
 }
@@ -51,8 +59,8 @@ impl KeptGrants {
 /// The grants of one key for one caller, as a decision asks for them.
 pub(super) struct CallersGrants<'a, T> {
     pub(super) tables: &'a dyn Fn() -> T,
-    pub(super) kept: &'a KeptGrants,
-    pub(super) key_id: KeyId,
+    pub(super) cache: &'a KeyCache,
+    pub(super) key: &'a CachedKey,
     pub(super) principal: &'a Principal,
     /// Why they could not be read: then nothing may rest on what was shown.
     pub(super) fault: &'a RefCell<Option<Fault>>,
@@ -60,10 +68,11 @@ pub(super) struct CallersGrants<'a, T> {
 
 impl<T: Tables> Grants for CallersGrants<'_, T> {
     fn each(&self, visit: &mut dyn FnMut(&GrantView<'_>) -> ControlFlow<()>) -> ControlFlow<()> {
-        if let Some(held) = self.kept.of(self.principal) {
+        if let Some(held) = self.key.grants.of(self.principal) {
             return held.iter().try_for_each(|(id, grant)| visit(&view(*id, grant)));
         }
-        self.read(visit).unwrap_or_else(|error| {
+        // Nobody else waits for one who has been given tens of thousands.
+        consensus::in_place(|| self.read(visit)).unwrap_or_else(|error| {
             self.fault.borrow_mut().get_or_insert(error.into());
             ControlFlow::Break(())
         })
@@ -71,34 +80,35 @@ impl<T: Tables> Grants for CallersGrants<'_, T> {
 }
 
 impl<T: Tables> CallersGrants<'_, T> {
-    /// Reads the first so many; only if there are more, they are shown as they are read.
+    /// Shows the grants as they are read, and keeps them if they are not too many.
     fn read(&self, visit: &mut dyn FnMut(&GrantView<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, StateError> {
         let tables = (self.tables)();
-        let names = NamedPrincipal::of(self.principal);
-        let mut found = Vec::new();
-        for name in &names {
-            read::visit_grants_for(&tables, &self.key_id, name, None, |id, grant| {
-                found.push((id, grant));
-                if found.len() > KEPT_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        let mut flow = ControlFlow::Continue(());
+        let (mut held, mut bytes) = (Some(Vec::new()), GRANT_BYTES);
+        for name in NamedPrincipal::of(self.principal) {
+            read::visit_grants_for(&tables, &self.key.arn.key_id, &name, None, |id, grant| {
+                if flow.is_continue() {
+                    flow = visit(&view(id, &grant));
+                }
+                bytes += weight_bytes(&grant);
+                held = held.take().filter(|_| bytes <= KEPT_BYTES_MAX);
+                match &mut held {
+                    Some(held) => held.push((id, grant)),
+                    None => return flow,
+                }
+                ControlFlow::Continue(())
             })?;
         }
-        if found.len() <= KEPT_MAX {
-            let held: Held = found.into();
-            self.kept.keep(self.principal, &held);
-            return Ok(held.iter().try_for_each(|(id, grant)| visit(&view(*id, grant))));
+        if let Some(held) = held {
+            self.key.grants.keep(self.principal, held.into(), bytes, |kib| self.cache.make_room(self.key, kib));
         }
-        for name in &names {
-            let mut flow = ControlFlow::Continue(());
-            read::visit_grants_for(&tables, &self.key_id, name, None, |id, grant| {
-                flow = visit(&view(id, &grant));
-                flow
-            })?;
-            if flow.is_break() {
-                return Ok(flow);
-            }
-        }
-        Ok(ControlFlow::Continue(()))
+        Ok(flow)
     }
+}
+
+fn weight_bytes(grant: &GrantRecord) -> usize {
+    let constraint = grant.constraint.iter().flat_map(|constraint| constraint.pairs());
+    GRANT_BYTES + grant.name.as_ref().map_or(0, String::len) + constraint.map(|(key, value)| 64 + key.len() + value.len()).sum::<usize>()
 }
 
 /// A grant as a decision sees it.

@@ -72,6 +72,27 @@ impl<I: CacheId + ?Sized, V: Clone> Shards<I, V> {
         true
     }
 
+    /// Gives the kept value another weight, if it is the same still; what has no room beside it goes. Says whether it is kept.
+    pub(super) fn reweigh(&self, id: &I, is_same: impl FnOnce(&V) -> bool, weight: usize) -> bool {
+        let Some(shard) = self.shard(id) else { return false };
+        let mut shard = shard.write();
+        if weight > shard.weight_max || !shard.peek(id).is_some_and(is_same) {
+            return false;
+        }
+        let Some(entry) = shard.remove(id) else { return false };
+        let Some(evicted) = shard.insert(Entry { weight, ..entry }) else { return false };
+        drop(shard);
+        drop(evicted);
+        true
+    }
+
+    /// Whether the value is kept still, or nothing of its id has been invalidated since `stamp`.
+    pub(super) fn is_current(&self, id: &I, is_same: impl FnOnce(&V) -> bool, stamp: Option<Stamp>) -> bool {
+        let Some(shard) = self.shard(id) else { return false };
+        let shard = shard.read();
+        shard.peek(id).is_some_and(is_same) || stamp.is_some_and(|stamp| shard.invalidations(id) == stamp.0)
+    }
+
     pub(super) fn invalidate(&self, id: &I) {
         if let Some(shard) = self.shard(id) {
             let removed = shard.write().invalidate(id);
@@ -152,6 +173,11 @@ impl<I: CacheId + ?Sized, V: Clone> Shard<I, V> {
             entry.used.store(true, Ordering::Relaxed);
         }
         Some(entry.value.clone())
+    }
+
+    /// The value, which does not count as used by this.
+    fn peek(&self, id: &I) -> Option<&V> {
+        self.entries.get(*self.index.get(id)?).map(|entry| &entry.value)
     }
 
     fn invalidations(&self, id: &I) -> u64 {

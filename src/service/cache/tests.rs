@@ -145,6 +145,26 @@ fn a_key_weighs_what_its_materials_weigh_and_one_too_heavy_is_not_kept() {
     assert!(!nothing.insert(nothing.stamp(&id(1)), &key(1, 1)));
 }
 
+#[test]
+fn what_is_kept_with_a_key_takes_the_room_of_others() {
+    let cache = KeyCache::with_shards(1, limits(10));
+    for number in 0..3 {
+        assert!(cache.insert(cache.stamp(&id(number)), &CachedKey::for_test(id(number), 1, 3)));
+    }
+    let key = cache.get(&id(0)).unwrap();
+    assert!(cache.make_room(&key, 1));
+    assert_eq!(weights(&cache), 10);
+    assert!(cache.make_room(&key, 7) && cache.get(&id(0)).is_some());
+    assert_eq!(weights(&cache), 10);
+    assert!(!cache.make_room(&key, 8), "more than the limit");
+    assert_eq!(weights(&cache), 10);
+    assert!(cache.make_room(&key, 0));
+    assert_eq!(weights(&cache), 3);
+    cache.keys_changed(&[id(0)]);
+    assert!(fill(&cache, 0, 2) && !cache.make_room(&key, 0), "another key by now");
+    assert_eq!(weights(&cache), 1);
+}
+
 /// The sum that the shards keep, checked against their entries.
 fn weights(cache: &KeyCache) -> usize {
     cache.keys.checked_weight()

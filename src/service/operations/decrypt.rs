@@ -84,9 +84,12 @@ impl<R: consensus::Region> Service<R> {
             return Ok(Source { key: self.with_key(context, named, ask, |allowed| Ok(allowed.key))?, header });
         }
         let key_id = header.ok_or_else(ApiError::invalid_ciphertext)?.key_id;
-        let key = self.opened(&key_id)?.ok_or_else(ApiError::ciphertext_inaccessible)?;
-        let is_own = key.arn.account == context.principal.account();
-        self.authorise(context, &Subject::key(&key), ask).map_err(|refused| if is_own { refused } else { refused.concealed() })?;
+        let key = self.decided(&key_id, |key| {
+            let key = key.ok_or_else(ApiError::ciphertext_inaccessible)?;
+            let is_own = key.arn.account == context.principal.account();
+            self.authorise(context, &Subject::key(&key), ask).map_err(|refused| if is_own { refused } else { refused.concealed() })?;
+            Ok(key)
+        })?;
         Ok(Source { key, header })
     }
 }

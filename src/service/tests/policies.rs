@@ -1,5 +1,6 @@
 //! Who may do what by policies: the key's, the caller's own, and both as they change.
 
+use claviger_consensus::Observer as _;
 use claviger_shapes::{ErrorCode, Operation};
 use claviger_state::{CommandBody, SetPrincipalDenied};
 use claviger_types::{NamedPrincipal, Principal};
@@ -217,6 +218,53 @@ fn a_write_that_was_authorised_before_its_right_was_taken_away_changes_nothing()
         let state = node.get(Operation::DescribeKey, &json!({"KeyId": key}));
         assert_eq!(state["KeyMetadata"]["KeyState"], "Enabled", "{taken}");
     }
+}
+
+/// DeleteAlias decides twice. What takes away the right to the alias after the first decision makes the whole of it stale, though
+/// the second rests on the account as it is then.
+#[test]
+fn a_right_that_is_taken_away_between_two_decisions_is_not_used() {
+    let (deployment, node) = with_bob();
+    let deployment = std::sync::Arc::new(deployment);
+    let key = node.create_key(false);
+    node.create_alias("alias/a", &key);
+    let on = |resource: &str| {
+        json!({"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "kms:*", "Resource": resource}}).to_string()
+    };
+    let (on_alias, on_key) = (on(&alias_arn("alias/a")), on(&arn(&key)));
+    deployment.set_identities(ACCOUNT, [user("bob", [("alias", &on_alias), ("key", &on_key)])]);
+    // Bob and the alias are cached; the key is looked up in the tables, after the decision on the alias.
+    assert_eq!(code(&node, bob(), Operation::Encrypt, &json!({"KeyId": "alias/a", "Plaintext": base64("x")})), Ok(()));
+    node.service.cache.keys_changed(&[key.parse().unwrap()]);
+    let hooked = std::sync::Arc::clone(&deployment);
+    // The first look is for what this invocation was answered before.
+    node.region.after_tables(|| {});
+    node.region.after_tables(move || hooked.set_identities(ACCOUNT, [user("bob", [("key", &on_key)])]));
+    assert_eq!(code(&node, bob(), Operation::DeleteAlias, &json!({"AliasName": "alias/a"})), Err(ErrorCode::AccessDenied));
+    node.get(Operation::DescribeKey, &json!({"KeyId": "alias/a"}));
+}
+
+/// No moment had both the old policy and the new grant.
+#[test]
+fn policy_and_grants_are_of_one_moment() {
+    let (deployment, node) = with_bob();
+    deployment.set_identities(ACCOUNT, [user("bob", [])]);
+    let key = node.create_key(false);
+    let encrypt = json!({"KeyId": key, "Plaintext": base64("x")});
+    assert_eq!(code(&node, bob(), Operation::Encrypt, &encrypt), Err(ErrorCode::AccessDenied));
+    // A grant voids the key and what was kept with it: the next request reads both anew. Between the two, bob is denied and given a
+    // grant.
+    let (admin, of_key) = (deployment.node(), key.clone());
+    let grant = |operations| json!({"KeyId": key, "GranteePrincipal": arn_of(&bob()), "Operations": operations});
+    node.get(Operation::CreateGrant, &grant(["Decrypt"]));
+    let late = grant(["Encrypt"]);
+    node.region.after_tables(|| {});
+    node.region.after_tables(move || {
+        let deny = json!([{"Effect": "Deny", "Principal": {"AWS": arn_of(&bob())}, "Action": "kms:Encrypt", "Resource": "*"}]);
+        put(&admin, &of_key, &policy(&deny));
+        admin.get(Operation::CreateGrant, &late);
+    });
+    assert_eq!(code(&node, bob(), Operation::Encrypt, &encrypt), Err(ErrorCode::AccessDenied));
 }
 
 #[test]
