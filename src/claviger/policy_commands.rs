@@ -43,6 +43,7 @@ fn request(args: &SimulateArgs) -> anyhow::Result<SimulatePolicy> {
         replica: args.replica,
         bypass_policy_lockout_safety_check: args.bypass_policy_lockout_safety_check,
         same_key: args.same_key,
+        parameters: distinct("--parameter", &args.parameters)?,
     })
 }
 

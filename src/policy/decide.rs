@@ -11,6 +11,8 @@
 //!   account lets the caller's own policies decide, within both. AWS's IAM User Guide has the same three cases.
 //! * From another account, the key policy must name the caller or its account, and the caller's own policies, boundary and
 //!   session policy must allow too. Actions outside the list of the rules page never cross.
+//! * Who is of another account and is not named by an Allow of the key policy is refused in the same words whatever refuses it, and
+//!   as if there were no key.
 //! * A grant counts as a key policy that names its grantee, from another account too: a grant to an account needs the own policies
 //!   of who acts on it.
 //! * An account's root may do all that its own policies could allow: it has none, and no boundary. On a key that is nothing
@@ -152,29 +154,34 @@ pub(crate) fn judge<C: Context + ?Sized, O: Observer>(
     if documents.revoked && !O::EXPLAINS {
         return Decision::Denied(Denial::Revoked);
     }
-    let outcome = match evaluate(request, documents, observer, steps) {
-        Ok(verdicts) => match retired {
-            Some(grant) => retire(request, &verdicts, grant),
-            None => allow(request, documents, &verdicts, observer),
-        },
-        Err(denial) => Err(denial),
+    let (verdicts, denying) = evaluate(request, documents, observer, steps);
+    let outcome = match (denying, retired) {
+        (Some(document), _) => Err(Denial::Explicit(document)),
+        (None, Some(grant)) => retire(request, &verdicts, grant),
+        (None, None) => allow(request, documents, &verdicts, observer),
     };
-    match outcome {
-        _ if documents.revoked => Decision::Denied(Denial::Revoked),
+    let denial = match outcome {
+        _ if documents.revoked => Denial::Revoked,
         // A match that was broken off said no, which in a Deny is not safe.
-        _ if steps.are_spent() => Decision::Denied(Denial::TooComplex),
-        Ok(basis) => Decision::Allowed(basis),
-        Err(denial) => Decision::Denied(denial),
-    }
+        _ if steps.are_spent() => Denial::TooComplex,
+        Ok(basis) => return Decision::Allowed(basis),
+        Err(denial) => denial,
+    };
+    let is_stranger = request.caller.account() != request.owner && verdicts.key.is_none();
+    Decision::Denied(match denial {
+        Denial::Explicit(_) | Denial::TooComplex if is_stranger && retired.is_some() => Denial::MayNotRetire,
+        Denial::Explicit(_) | Denial::TooComplex if is_stranger => Denial::Concealed,
+        denial => denial,
+    })
 }
 
-/// What every document says; an error if one denies. An observer sees all of them, also behind a Deny.
+/// What every document says, and the first that denies. An observer sees all of them, also behind a Deny.
 fn evaluate<C: Context + ?Sized, O: Observer>(
     request: &Request<'_, C>,
     documents: &Documents<'_>,
     observer: &mut O,
     steps: &Steps,
-) -> Result<Verdicts, Denial> {
+) -> (Verdicts, Option<Document>) {
     let bounded = documents.boundary.is_some();
     let is_root = matches!(request.caller, Principal::Root { .. });
     let mut verdicts = Verdicts { key: None, identity: is_root, boundary: is_root || !bounded, session: documents.session.is_none() };
@@ -202,11 +209,7 @@ fn evaluate<C: Context + ?Sized, O: Observer>(
     if let Some(policy) = documents.session {
         verdicts.session = read(Document::SessionPolicy, "", policy).is_some();
     }
-    match denied {
-        None => Ok(verdicts),
-        Some(Document::KeyPolicy) if request.caller.account() != request.owner => Err(Denial::Concealed),
-        Some(document) => Err(Denial::Explicit(document)),
-    }
+    (verdicts, denied)
 }
 
 /// A document denies.

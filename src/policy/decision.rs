@@ -39,8 +39,8 @@ pub enum Denial {
     NoAllow(Document),
     /// The key or alias belongs to another account, to which this action never extends.
     OtherAccount,
-    /// The caller is of another account and its request is denied by the key policy: said as if nothing allowed it, so that the
-    /// answer does not show that the key exists.
+    /// The caller is of another account, and something denies its request, the key policy or its own: said as if nothing allowed it,
+    /// so that the answer does not show that the key exists.
     Concealed,
     /// Neither the key's owner nor the grant allows retiring it.
     MayNotRetire,

@@ -1,6 +1,6 @@
 //! The principals of a statement, and how closely they name a caller.
 
-use claviger_types::{NamedPrincipal, Partition, Principal};
+use claviger_types::{AccountId, NamedPrincipal, Partition, Principal};
 
 use crate::PolicyError;
 use crate::error::Place;
@@ -81,8 +81,8 @@ impl Principals {
 
     /// How closely a statement with these principals is about the caller; none if it is not.
     ///
-    /// NotPrincipal errs towards less: an Allow leaves out everybody of an account that it lists; a Deny spares of an account the
-    /// root alone, and, as AWS has it, nobody who is behind a permissions boundary.
+    /// NotPrincipal errs towards less: an Allow leaves out everybody of an account that it lists; a Deny spares of an account that it
+    /// lists alone the root; and, as AWS has it, nobody whose account it does not list too, and nobody behind a permissions boundary.
     pub(crate) fn closeness(&self, caller: &Principal, denies: bool, bounded: bool) -> Option<Closeness> {
         let closest =
             if self.anyone { Some(Closeness::Direct) } else { self.named.iter().filter_map(|named| closeness(named, caller)).max() };
@@ -92,9 +92,14 @@ impl Principals {
         let spared = match closest {
             None => false,
             Some(Closeness::Account) => !denies,
-            Some(Closeness::Role | Closeness::Direct) => !(denies && bounded),
+            Some(Closeness::Role | Closeness::Direct) if denies => !bounded && (self.anyone || self.lists(caller.account())),
+            Some(Closeness::Role | Closeness::Direct) => true,
         };
         (!spared).then_some(Closeness::Direct)
+    }
+
+    fn lists(&self, account: AccountId) -> bool {
+        self.named.contains(&NamedPrincipal::Account(account))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PolicyPrincipal<'_>> {

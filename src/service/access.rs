@@ -31,7 +31,7 @@ use crate::{Context, Service};
 
 /// How often one request follows an alias that moves away, or decides on a key that changes, under it. Each time somebody's change
 /// was committed.
-const FOLLOWED_MAX: usize = 8;
+pub(crate) const FOLLOWED_MAX: usize = 8;
 
 /// What a decision is about.
 #[derive(Clone, Copy)]
@@ -146,11 +146,7 @@ impl<R: consensus::Region> Service<R> {
 
     /// What `decide` makes of a key, and of its caller and the grants that it looks up after the key: all as of one moment, for it is
     /// asked again when anything of the key, its grants among it, has changed before it is done. Call after [`Service::gate`].
-    pub(crate) fn decided<T>(
-        &self,
-        key_id: &KeyId,
-        decide: impl Fn(Option<Arc<CachedKey>>) -> Result<T, ApiError>,
-    ) -> Result<T, ApiError> {
+    pub(crate) fn decided<T>(&self, key_id: &KeyId, decide: impl Fn(Option<Arc<CachedKey>>) -> Result<T, ApiError>) -> Result<T, ApiError> {
         for _ in 0..FOLLOWED_MAX {
             let Some((key, stamp)) = self.opened_at(key_id)? else { return decide(None) };
             let decided = decide(Some(Arc::clone(&key)));
@@ -224,13 +220,8 @@ impl<R: consensus::Region> Service<R> {
             encryption_context: ask.encryption_context,
             new_grant: ask.grant_terms(),
         };
-        let grants = subject.key.map(|key| CallersGrants {
-            tables: &tables,
-            cache: &self.cache,
-            key,
-            principal: &context.principal,
-            fault: &fault,
-        });
+        let grants =
+            subject.key.map(|key| CallersGrants { tables: &tables, cache: &self.cache, key, principal: &context.principal, fault: &fault });
         let documents = Documents {
             key_policy: subject.policy.or(subject.key.map(|key| &key.policy)),
             identity: &caller.policies,

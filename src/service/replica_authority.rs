@@ -41,7 +41,7 @@ impl<R: consensus::Region> Service<R> {
             self.allowed_new(context, &arn, &Ask { action: Action::TagResource, ..ask })?;
         }
         if let Some(text) = &request.policy {
-            self.check_new_policy(context, text, None, &arn, bypass, Some(kind))?;
+            self.check_new_policy(context, text, None, &arn, bypass, Some((kind, &request.tags)))?;
         }
         // Of all that was read the first: what has changed since makes the command stale.
         Ok(authorised)

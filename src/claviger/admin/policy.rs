@@ -116,6 +116,7 @@ fn parse(simulate: shapes::SimulatePolicy, partition: &Partition) -> Result<Simu
             is_replica: simulate.replica,
             bypasses_lockout_check: simulate.bypass_policy_lockout_safety_check,
             is_on_same_key: simulate.same_key,
+            parameters: simulate.parameters,
         },
     })
 }

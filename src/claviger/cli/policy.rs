@@ -67,6 +67,9 @@ pub(crate) struct SimulateArgs {
     /// ReEncrypt is from the key to itself
     #[arg(long)]
     pub(crate) same_key: bool,
+    /// A member of the request under its name in the API: SigningAlgorithm=ECDSA_SHA_256, say; ValidTo in seconds since 1970
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = pair)]
+    pub(crate) parameters: Vec<(String, String)>,
     #[command(flatten)]
     pub(crate) target: Target,
 }

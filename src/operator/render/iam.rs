@@ -4,14 +4,14 @@ mod changes;
 
 use std::fmt::Write;
 
-use claviger_shapes::admin::iam::{Denial, Identities, Identity, SetDenialResult};
+use claviger_shapes::admin::iam::{Denial, Identities, Identity, IdentityKind, SetDenialResult};
 use claviger_types::{AccountId, Region};
 use serde::Serialize;
 use serde_json::json;
 
 use self::changes::{account_lines, account_report};
 use super::{Format, date, json as to_json, plain};
-use crate::iam::{AccountPlan, Drift, Held};
+use crate::iam::{AccountPlan, Change, Drift, Held};
 
 /// What `claviger iam apply` knows of one region at its end.
 #[derive(Debug)]
@@ -56,6 +56,8 @@ impl Outcome {
     }
 }
 
+const NAME_STAYS: &str = "what key policies and grants give a deleted user or role, one that is made under its name again has";
+
 /// Plans, and what came of them, region by region.
 pub fn outcomes(outcomes: &[Outcome], format: Format) -> String {
     if format == Format::Json {
@@ -76,6 +78,9 @@ fn outcome_text(outcome: &Outcome) -> String {
     for PlanOutcome { plan, state } in &outcome.plans {
         let _ = writeln!(text, "  account {}", plan.account);
         account_lines(&mut text, plan, 0);
+        if plan.changes.iter().any(leaves_a_name) {
+            let _ = writeln!(text, "  note: {NAME_STAYS}");
+        }
         let changes = counted(plan.len(), "change");
         let _ = match state {
             PlanState::Shown => writeln!(text, "  {changes} to make; nothing was changed"),
@@ -88,6 +93,11 @@ fn outcome_text(outcome: &Outcome) -> String {
         };
     }
     text
+}
+
+/// Key policies and grants name users and roles: those that go are named still.
+fn leaves_a_name(change: &Change) -> bool {
+    change.after.is_none() && matches!(change.name.kind, IdentityKind::User | IdentityKind::Role)
 }
 
 fn outcome_report(outcome: &Outcome) -> serde_json::Value {

@@ -181,6 +181,27 @@ fn not_principal_in_a_deny_spares_who_it_names() {
     assert_eq!(decrypt(&user("alice"), &bounded), denied(Denial::Explicit(Document::KeyPolicy)));
 }
 
+/// As AWS has it: "you must also specify the account ARN of the not-denied principal" (IAM User Guide, "NotPrincipal").
+#[test]
+fn not_principal_in_a_deny_spares_nobody_whose_account_it_does_not_list() {
+    let sparing = |names: &Json| {
+        let deny = json!({"Effect": "Deny", "NotPrincipal": names, "Action": "kms:*", "Resource": "*"});
+        key_policy(&json!([allow_to(&json!("*")), deny]))
+    };
+    let is_spared = |names: &Json, caller: &Principal| {
+        let policy = sparing(names);
+        decrypt(caller, &Documents { key_policy: Some(&policy), ..Documents::NONE }).is_allowed()
+    };
+    let other = "arn:aws:iam::444455556666:root";
+    for (named, caller) in [(ALICE, user("alice")), (ROLE, session("app", "one")), (SESSION, session("app", "one"))] {
+        assert!(!is_spared(&json!({"AWS": named}), &caller), "{named}");
+        assert!(!is_spared(&json!({"AWS": [named, other]}), &caller), "{named}");
+        assert!(is_spared(&json!({"AWS": [named, ACCOUNT]}), &caller), "{named}");
+    }
+    assert!(!is_spared(&json!({"AWS": [ALICE, ACCOUNT]}), &user("bob")));
+    assert!(is_spared(&json!("*"), &user("bob")));
+}
+
 #[test]
 fn not_principal_in_an_allow_leaves_out_accounts_whole() {
     let not = |arn: &str| key_policy(&json!([{"Effect": "Allow", "NotPrincipal": {"AWS": arn}, "Action": "kms:*", "Resource": "*"}]));
@@ -224,6 +245,22 @@ fn a_stranger_does_not_learn_from_the_words_that_the_key_exists() {
     let denial = decrypt(&foreigner("carol"), &documents).denial().unwrap();
     assert_eq!(denial.because(Action::Decrypt), Denial::OtherAccount.because(Action::Decrypt));
     assert_eq!(decrypt(&user("bob"), &documents), denied(Denial::Explicit(Document::KeyPolicy)));
+    // Its own policies are looked at only where there is a key: what they deny is not told either, unless the key policy names it.
+    let (own, limit) = ([deny_all()], deny_all());
+    let silent = to(ALICE);
+    let limits = [
+        Documents { identity: &own, ..Documents::NONE },
+        Documents { boundary: Some(&limit), ..Documents::NONE },
+        Documents { session: Some(&limit.policy), ..Documents::NONE },
+    ];
+    for documents in limits {
+        let documents = Documents { key_policy: Some(&silent), ..documents };
+        let denial = decrypt(&foreigner("carol"), &documents).denial().unwrap();
+        assert_eq!(denial.because(Action::Decrypt), Denial::NoAllow(Document::KeyPolicy).because(Action::Decrypt));
+        let named = to("arn:aws:iam::444455556666:root");
+        let denial = decrypt(&foreigner("carol"), &Documents { key_policy: Some(&named), ..documents }).denial().unwrap();
+        assert!(matches!(denial, Denial::Explicit(_)), "{denial:?}");
+    }
 }
 
 #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Ask<'a> {
     /// The keys of tags that the request adds or takes away.
     pub(crate) tag_keys: Option<&'a (dyn Texts + Sync)>,
     pub(crate) new_key: Option<NewKey>,
+    /// What a key that is to be will have, when it is asked whether its policy locks its author out.
+    pub(crate) new_key_tags: Option<&'a BTreeMap<String, String>>,
     pub(crate) new_grant: Option<NewGrant<'a>>,
     /// What its one parameter is, of the operations that have one.
     pub(crate) parameters: Parameters,
@@ -86,6 +88,7 @@ impl<'a> Ask<'a> {
             tags: None,
             tag_keys: None,
             new_key: None,
+            new_key_tags: None,
             new_grant: None,
             is_of_grants: false,
             parameters: Parameters::None,

@@ -2,6 +2,7 @@
 //! before a condition asks for it.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use claviger_policy::{self as policy, ConditionKey, Texts, Value, find_ignoring_case};
@@ -118,12 +119,17 @@ impl Conditions<'_> {
                 let of_key = self.key.filter(|key| key.arn.key_id.is_multi_region()).map(|key| key.is_primary);
                 text(of_new.or(of_key).map(|is_primary| if is_primary { "PRIMARY" } else { "REPLICA" }))
             }
-            ConditionKey::CallerAccount => self.key.map_or(Value::Absent, |_| Value::Account(self.principal.account())),
-            ConditionKey::ResourceTag(name) => text(self.key.and_then(|key| find_ignoring_case(&key.tags, name))),
+            ConditionKey::CallerAccount => self.tags_of_key().map_or(Value::Absent, |_| Value::Account(self.principal.account())),
+            ConditionKey::ResourceTag(name) => text(self.tags_of_key().and_then(|tags| find_ignoring_case(tags, name))),
             ConditionKey::ResourceAliases => self.key.map_or(Value::Absent, |key| Value::Many(&key.aliases)),
             // Of other operations than this one.
             _ => Value::Absent,
         }
+    }
+
+    /// Of the key that the request is about, if it is about one.
+    fn tags_of_key(&self) -> Option<&BTreeMap<String, String>> {
+        self.key.map(|key| &key.tags).or(self.ask.new_key_tags)
     }
 
     /// Of a session it is its role's (IAM User Guide, aws:PrincipalArn).

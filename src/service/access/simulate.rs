@@ -3,6 +3,7 @@
 //! It goes the way of a real request: the same gate, the same caller, key, grants and denials, the same [`Ask`] for each action and
 //! the same order where an operation asks for several. It changes nothing, uses no material, and says nothing of a key's state.
 
+mod parameters;
 mod request;
 
 use std::sync::Arc;
@@ -87,7 +88,7 @@ impl<R: consensus::Region> Service<R> {
             _ => error.into(),
         })?;
         let grant = simulation.facts.new_grant.as_ref().map(|grant| self.new_grant(grant, &simulation.facts));
-        let ask = ask(simulation, grant.as_ref().map(NewGrantTexts::terms));
+        let ask = ask(simulation, grant.as_ref().map(NewGrantTexts::terms))?;
         self.checks(context, simulation, &ask)
     }
 

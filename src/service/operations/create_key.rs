@@ -39,7 +39,7 @@ impl<R: consensus::Region> Service<R> {
             let key_id = new_key_id(request.multi_region)?;
             if let Some(text) = &request.policy {
                 let arn = self.arn(account, key_id).to_string();
-                self.check_new_policy(context, text, None, &arn, bypass, Some(kind))?;
+                self.check_new_policy(context, text, None, &arn, bypass, Some((kind, &request.tags)))?;
             }
             let once = Once { authorised, ..once };
             Ok(CommandBody::CreateKey(Box::new(self.new_key(account, once, key_id, &request, material.as_ref())?)))

@@ -1,6 +1,8 @@
 //! PutKeyPolicy: another policy for a key of the caller's account, in this region alone. Once it has answered, no node of the region
 //! decides by the old one.
 
+use std::collections::BTreeMap;
+
 use claviger_consensus as consensus;
 use claviger_policy::{self as policy, Action};
 use claviger_shapes::{ApiError, Operation, PutKeyPolicyRequest};
@@ -34,7 +36,7 @@ impl<R: consensus::Region> Service<R> {
         key: Option<&CachedKey>,
         arn: &str,
         bypass: bool,
-        new_key: Option<NewKey>,
+        new_key: Option<(NewKey, &BTreeMap<String, String>)>,
     ) -> Result<(), ApiError> {
         let policy = key_policy::given(&self.region.tables(), text, &self.config.partition)?;
         if bypass {
@@ -42,7 +44,8 @@ impl<R: consensus::Region> Service<R> {
         }
         let own = access::Subject::without_key(arn, context.principal.account());
         let subject = access::Subject { key, policy: Some(&policy), ..own };
-        let ask = Ask { bypasses_lockout_check: Some(false), new_key, ..Ask::new(Action::PutKeyPolicy) };
+        let (new_key, new_key_tags) = new_key.unzip();
+        let ask = Ask { bypasses_lockout_check: Some(false), new_key, new_key_tags, ..Ask::new(Action::PutKeyPolicy) };
         let decision = self.weigh(context, &subject, &ask, |request, documents, _| policy::decide(request, documents))?;
         if decision.is_allowed() { Ok(()) } else { Err(ApiError::policy_locks_out()) }
     }

@@ -1,28 +1,25 @@
 //! ReEncrypt: from one key or context to another, without the plaintext leaving.
 
+use std::sync::Arc;
+
 use claviger_consensus as consensus;
 use claviger_crypto::blob::Header;
 use claviger_policy::Action;
 use claviger_shapes::{ApiError, DryRun, Operation, ReEncryptRequest, ReEncryptResponse};
 use claviger_state::{StateClass, UsageOperation};
 
+use super::decrypt::Source;
 use super::encrypt::encrypt;
-use crate::access::Ask;
+use crate::access::{Ask, FOLLOWED_MAX};
+use crate::cached_key::CachedKey;
+use crate::error::Fault;
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn re_encrypt(&self, context: &Context, request: &ReEncryptRequest) -> Result<ReEncryptResponse, ApiError> {
         self.check_grant_tokens(&request.grant_tokens)?;
         let (from, to) = (request.source_encryption_algorithm, request.destination_encryption_algorithm);
-        let (source, destination) = {
-            let same = Some(self.is_on_same_key(context, request)?);
-            let asked = Ask::encrypting(Action::ReEncryptFrom, &request.source_encryption_context, from);
-            let source_ask = Ask { is_re_encrypt_on_same_key: same, ..asked };
-            let asked = Ask::encrypting(Action::ReEncryptTo, &request.destination_encryption_context, to);
-            let destination_ask = Ask { is_re_encrypt_on_same_key: same, ..asked };
-            let source = self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, &source_ask)?;
-            (source, self.with_key(context, &request.destination_key, &destination_ask, |allowed| Ok(allowed.key))?)
-        };
+        let (source, destination) = self.re_encrypt_keys(context, request)?;
         source.key.check_encryption(from, &request.source_encryption_context, Operation::ReEncrypt)?;
         destination.check_encryption(to, &request.destination_encryption_context, Operation::ReEncrypt)?;
         source.key.check_state(StateClass::Cryptography)?;
@@ -46,6 +43,24 @@ impl<R: consensus::Region> Service<R> {
             source_key_material_id,
             destination_key_material_id,
         })
+    }
+
+    /// Both keys, once the caller may: whether they are the same, for `kms:ReEncryptOnSameKey`, is said beforehand, and the aliases
+    /// that name them may move meanwhile.
+    fn re_encrypt_keys(&self, context: &Context, request: &ReEncryptRequest) -> Result<(Source, Arc<CachedKey>), ApiError> {
+        let (from, to) = (request.source_encryption_algorithm, request.destination_encryption_algorithm);
+        let from = Ask::encrypting(Action::ReEncryptFrom, &request.source_encryption_context, from);
+        let to = Ask::encrypting(Action::ReEncryptTo, &request.destination_encryption_context, to);
+        for _ in 0..FOLLOWED_MAX {
+            let is_same = self.is_on_same_key(context, request)?;
+            let [from, to] = [from, to].map(|ask| Ask { is_re_encrypt_on_same_key: Some(is_same), ..ask });
+            let source = self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, &from)?;
+            let destination = self.with_key(context, &request.destination_key, &to, |allowed| Ok(allowed.key))?;
+            if (source.key.arn.key_id == destination.arn.key_id) == is_same {
+                return Ok((source, destination));
+            }
+        }
+        Err(Fault::Contended(FOLLOWED_MAX).into())
     }
 
     /// For `kms:ReEncryptOnSameKey`. It authorises nothing and tells nobody.

@@ -133,6 +133,17 @@ fn what_is_no_grant_is_refused() {
     assert_eq!(create("GranteePrincipal", json!(format!("arn:aws:iam::{ACCOUNT}:user/nobody"))), ErrorCode::InvalidArn);
     assert_eq!(create("RetiringPrincipal", json!("arn:aws:iam::999999999999:root")), ErrorCode::InvalidArn);
     assert_eq!(create("Operations", json!(["Sign"])), ErrorCode::Validation);
+    for spec in ["HMAC_256", "RSA_2048"] {
+        let usage = if spec == "RSA_2048" { "ENCRYPT_DECRYPT" } else { "GENERATE_VERIFY_MAC" };
+        let made = node.get(Operation::CreateKey, &json!({"KeySpec": spec, "KeyUsage": usage}));
+        let constraint = json!({"EncryptionContextSubset": {"a": "b"}});
+        let body = |more| {
+            json!({"KeyId": made["KeyMetadata"]["KeyId"], "GranteePrincipal": arn_of(&bob()), "Operations": ["DescribeKey"],
+            "Constraints": more})
+        };
+        assert_eq!(node.error(Operation::CreateGrant, &body(constraint)).0, ErrorCode::Validation, "{spec}");
+        node.get(Operation::CreateGrant, &body(json!({})));
+    }
     assert_eq!(create("DryRun", json!(true)), ErrorCode::DryRunOperation);
     node.get(Operation::DisableKey, &json!({"KeyId": key}));
     assert_eq!(create("Name", json!("n")), ErrorCode::Disabled);

@@ -194,6 +194,24 @@ fn a_policy_that_is_none_names_nobody_or_locks_its_author_out_is_refused() {
     node.get(Operation::DescribeKey, &json!({"KeyId": key}));
 }
 
+/// The lockout check sees the key as it will be: what its conditions ask of the key has a value.
+#[test]
+fn the_lockout_check_of_a_new_key_sees_its_tags_and_its_account() {
+    let (_, node) = with_bob();
+    let statement = |key: &str, value: &str| {
+        let condition = json!({"StringEquals": {key: value}});
+        let root = format!("arn:aws:iam::{ACCOUNT}:root");
+        let allow = json!({"Effect": "Allow", "Principal": {"AWS": root}, "Action": "kms:*", "Resource": "*", "Condition": condition});
+        json!({"Version": "2012-10-17", "Statement": allow}).to_string()
+    };
+    let tags = json!([{"TagKey": "team", "TagValue": "red"}]);
+    let create = |policy: &str| code(&node, alice(), Operation::CreateKey, &json!({"Policy": policy, "Tags": tags}));
+    for (key, right, wrong) in [("aws:ResourceTag/team", "red", "blue"), ("kms:CallerAccount", ACCOUNT, OTHER_ACCOUNT)] {
+        assert_eq!(create(&statement(key, right)), Ok(()), "{key}");
+        assert_eq!(create(&statement(key, wrong)), Err(ErrorCode::MalformedPolicyDocument), "{key}");
+    }
+}
+
 #[test]
 fn a_write_that_was_authorised_before_its_right_was_taken_away_changes_nothing() {
     for taken in ["the policy", "the identity", "everything"] {
@@ -258,7 +276,6 @@ fn policy_and_grants_are_of_one_moment() {
     let grant = |operations| json!({"KeyId": key, "GranteePrincipal": arn_of(&bob()), "Operations": operations});
     node.get(Operation::CreateGrant, &grant(["Decrypt"]));
     let late = grant(["Encrypt"]);
-    node.region.after_tables(|| {});
     node.region.after_tables(move || {
         let deny = json!([{"Effect": "Deny", "Principal": {"AWS": arn_of(&bob())}, "Action": "kms:Encrypt", "Resource": "*"}]);
         put(&admin, &of_key, &policy(&deny));

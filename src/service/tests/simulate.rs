@@ -226,6 +226,40 @@ fn what_is_not_there_or_makes_no_sense_is_said_clearly() {
     assert!(matches!(refused(&simulation(alice(), Action::ListKeys, None)), SimulationError::Unavailable));
 }
 
+/// Conditions on what a request says beside its key see what the simulated one says.
+#[test]
+fn parameters_are_read_as_the_operation_reads_them() {
+    let (deployment, node, key) = deployment();
+    let parameters = |action, given: &serde_json::Value| {
+        let mut simulation = simulation(bob(), action, (action != Action::CreateKey).then_some(&key));
+        simulation.facts.parameters = pairs(given);
+        ready(node.service.simulate(&simulation)).map(|mut checks| checks.remove(0).trace.allowed)
+    };
+    for (action, condition, given, other) in [
+        (Action::Sign, json!({"kms:SigningAlgorithm": "ECDSA_SHA_256"}), json!({"SigningAlgorithm": "ECDSA_SHA_256"}), "ECDSA_SHA_384"),
+        (Action::VerifyMac, json!({"kms:MacAlgorithm": "HMAC_SHA_256"}), json!({"MacAlgorithm": "HMAC_SHA_256"}), "HMAC_SHA_512"),
+        (Action::DeriveSharedSecret, json!({"kms:KeyAgreementAlgorithm": "ECDH"}), json!({"KeyAgreementAlgorithm": "ECDH"}), ""),
+        (Action::GenerateDataKeyPair, json!({"kms:DataKeyPairSpec": "RSA_2048"}), json!({"KeyPairSpec": "RSA_2048"}), "RSA_3072"),
+        (Action::EnableKeyRotation, json!({"kms:RotationPeriodInDays": "365"}), json!({}), ""),
+        (Action::ScheduleKeyDeletion, json!({"kms:ScheduleKeyDeletionPendingWindowInDays": "7"}), json!({"PendingWindowInDays": "7"}), "8"),
+        (Action::CreateKey, json!({"kms:KeySpec": "RSA_2048"}), json!({"KeySpec": "RSA_2048"}), "HMAC_256"),
+        (Action::Encrypt, json!({"kms:EncryptionAlgorithm": "SYMMETRIC_DEFAULT"}), json!({}), ""),
+    ] {
+        let statement = json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*", "Condition": {"StringEquals": condition}});
+        let policy = json!({"Version": "2012-10-17", "Statement": statement}).to_string();
+        deployment.set_identities(ACCOUNT, [user("bob", [("p", &policy)])]);
+        assert!(parameters(action, &given).unwrap(), "{action} {condition}");
+        if let Some((name, _)) = given.as_object().unwrap().iter().next().filter(|_| !other.is_empty()) {
+            let other = json!({name: other});
+            assert!(!parameters(action, &other).unwrap(), "{action} {other}");
+        }
+        let refused = |given| matches!(parameters(action, &given), Err(SimulationError::Invalid(_)));
+        assert!(refused(json!({"Unknown": "1"})), "{action}");
+    }
+    assert!(matches!(parameters(Action::Sign, &json!({})), Err(SimulationError::Invalid(message)) if message.contains("SigningAlgorithm")));
+    assert!(parameters(Action::Sign, &json!({"SigningAlgorithm": "none"})).is_err());
+}
+
 /// An identity that is changed counts in the next simulation, as it does in the next request.
 #[test]
 fn a_simulation_is_of_the_state_as_it_is() {

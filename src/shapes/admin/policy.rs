@@ -50,6 +50,9 @@ pub struct SimulatePolicy {
     /// Of ReEncrypt: from a key to itself.
     #[serde(default)]
     pub same_key: bool,
+    /// Members of the request by their names, `SigningAlgorithm` say; `ValidTo` in seconds since the Unix epoch.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// The grant that a simulated CreateGrant asks for. The pairs of its constraint are the request's context.

@@ -144,11 +144,7 @@ pub fn retirable_by(
 }
 
 /// The named grant on a key whose contents have this fingerprint.
-pub(crate) fn grant_like(
-    tables: &(impl Tables + ?Sized),
-    key_id: &KeyId,
-    fingerprint: &[u8; 32],
-) -> Result<Option<GrantId>, StateError> {
+pub(crate) fn grant_like(tables: &(impl Tables + ?Sized), key_id: &KeyId, fingerprint: &[u8; 32]) -> Result<Option<GrantId>, StateError> {
     let row = contents_row(key_id, fingerprint);
     let Some(held) = tables.get(Table::GrantsByContents, &row)? else { return Ok(None) };
     let id = <[u8; GRANT_ID_BYTES]>::try_from(&*held).map_err(|_| StateError::corrupt_row(Table::GrantsByContents, &row))?;

@@ -52,7 +52,8 @@ fn a_plan_is_a_line_an_identity_with_what_changes() {
         (outcomes(std::slice::from_ref(&outcome), Format::Human), outcome.has_failed())
     };
     let changes = "  account 111122223333\n    ~ policy/use: document\n    ~ user/alice: groups +c -a; tags ~t +v -u; boundary none -> use\n    \
-                   + user/carol: groups +a\n    - user/bob\n";
+                   + user/carol: groups +a\n    - user/bob\n  note: what key policies and grants give a deleted user or role, one that is \
+                   made under its name again has\n";
     assert_eq!(shown(PlanState::Shown), (format!("eu-west-1\n{changes}  4 changes to make; nothing was changed\n"), false));
     assert_eq!(shown(PlanState::Done), (format!("eu-west-1\n{changes}  4 changes made\n"), false));
     let (failed, has_failed) = shown(PlanState::Failed { done: 2, error: "no leader".to_owned() });

@@ -11,6 +11,7 @@ use claviger_types::{
 };
 
 use super::SimulationError;
+use super::parameters::Given;
 use crate::access::{Ask, NewGrant, NewKey};
 
 /// What is to be simulated.
@@ -51,6 +52,8 @@ pub struct SimulatedFacts {
     pub bypasses_lockout_check: bool,
     /// Of ReEncrypt: from a key to itself.
     pub is_on_same_key: bool,
+    /// Members of the request by their names, `SigningAlgorithm` say; `ValidTo` in seconds since the Unix epoch.
+    pub parameters: BTreeMap<String, String>,
 }
 
 /// The grant that a simulated CreateGrant asks for.
@@ -123,21 +126,28 @@ const fn encrypts(action: Action) -> bool {
 }
 
 /// What the operation itself asks with these members of its request.
-pub(super) fn ask<'a>(simulation: &'a Simulation, new_grant: Option<NewGrant<'a>>) -> Ask<'a> {
+pub(super) fn ask<'a>(simulation: &'a Simulation, new_grant: Option<NewGrant<'a>>) -> Result<Ask<'a>, SimulationError> {
     let (action, facts) = (simulation.action, &simulation.facts);
-    let ask = Ask::new(action);
+    let mut given = Given::new(action, &facts.parameters);
+    let ask = Ask { parameters: given.parameters()?, ..Ask::new(action) };
     let bypasses_lockout_check = Some(facts.bypasses_lockout_check);
-    match action {
-        Action::ReEncryptFrom | Action::ReEncryptTo => Ask {
-            is_re_encrypt_on_same_key: Some(facts.is_on_same_key),
-            ..Ask::encrypting(action, &facts.encryption_context, EncryptionAlgorithm::SymmetricDefault)
-        },
-        action if encrypts(action) => Ask::encrypting(action, &facts.encryption_context, EncryptionAlgorithm::SymmetricDefault),
+    let ask = match action {
+        action if encrypts(action) => {
+            let takes_algorithm = matches!(action, Action::Encrypt | Action::Decrypt | Action::ReEncryptFrom | Action::ReEncryptTo);
+            let algorithm = if takes_algorithm { given.take("EncryptionAlgorithm")? } else { None };
+            let algorithm = algorithm.unwrap_or(EncryptionAlgorithm::SymmetricDefault);
+            let re_encrypts = matches!(action, Action::ReEncryptFrom | Action::ReEncryptTo);
+            Ask {
+                is_re_encrypt_on_same_key: re_encrypts.then_some(facts.is_on_same_key),
+                parameters: ask.parameters,
+                ..Ask::encrypting(action, &facts.encryption_context, algorithm)
+            }
+        }
         Action::CreateKey => {
             let new_key = NewKey {
-                spec: KeySpec::SymmetricDefault,
-                usage: KeyUsage::EncryptDecrypt,
-                origin: Origin::AwsKms,
+                spec: given.take("KeySpec")?.unwrap_or(KeySpec::SymmetricDefault),
+                usage: given.take("KeyUsage")?.unwrap_or(KeyUsage::EncryptDecrypt),
+                origin: given.take("Origin")?.unwrap_or(Origin::AwsKms),
                 is_multi_region: facts.is_multi_region || facts.is_replica,
                 is_replica: facts.is_replica,
             };
@@ -153,7 +163,9 @@ pub(super) fn ask<'a>(simulation: &'a Simulation, new_grant: Option<NewGrant<'a>
         }
         Action::ListGrants | Action::RevokeGrant => ask.of_grants(),
         _ => ask,
-    }
+    };
+    given.end()?;
+    Ok(ask)
 }
 
 /// Refuses what the action's request does not have, and what it cannot do without.

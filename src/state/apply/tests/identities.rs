@@ -15,8 +15,8 @@ use crate::random_commands::access::ACCOUNTS;
 use crate::random_commands::{account, key};
 use crate::read::{self, account_of_row, counter, identity_of_row, reference_row};
 use crate::{
-    AccountRecord, AccountScope, Applied, ApplyIdentities, Authorised, CommandBody, DenialRecord, GroupRecord, IdentityChange, IdentityKind,
-    IdentityRecord, ManagedPolicyRecord, Outcome, Overlay, Record, Refusal, Response, RoleRecord, Table, UserRecord, apply,
+    AccountRecord, AccountScope, Applied, ApplyIdentities, Authorised, CommandBody, DenialRecord, GroupRecord, IdentityChange,
+    IdentityKind, IdentityRecord, ManagedPolicyRecord, Outcome, Overlay, Record, Refusal, Response, RoleRecord, Table, UserRecord, apply,
 };
 
 /// The counters that the tables ask for.
