@@ -25,6 +25,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("agent", &["types", "shapes", "tls", "sigv4"]),
     ("bench", &["types", "shapes", "tls"]),
     ("operator", &["types", "shapes", "policy", "tls"]),
+    ("chaos", &[]),
 ];
 
 #[test]
