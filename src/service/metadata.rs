@@ -28,10 +28,10 @@ impl<R: consensus::Region> Service<R> {
             multi_region: document.key_id.is_multi_region().then(|| related_keys(document)),
             current_key_material_id: document
                 .current_material()
-                .filter(|_| document.spec == KeySpec::SymmetricDefault)
+                .filter(|_| document.spec == KeySpec::SymmetricDefault && key_state != KeyState::Creating)
                 .map(|material| material.id),
             deletion_date: regional.deletion.map(|deletion| deletion.at),
-            expiry: (document.origin == Origin::External && key_state != KeyState::PendingImport)
+            expiry: (document.origin == Origin::External && key_state != KeyState::PendingImport && document.current_material().is_some())
                 .then(|| earliest_expiry(document, regional)),
         }
     }

@@ -8,6 +8,7 @@ mod grants;
 mod key_states;
 mod keys;
 mod labels;
+mod lifecycles;
 mod listing;
 mod once;
 mod policies;

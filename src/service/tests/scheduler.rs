@@ -20,15 +20,15 @@ use crate::testing::{ACCOUNT, Deployment, Node, PEER, alice, arn, base64, ready}
 const DAY_MILLIS: u64 = 24 * 60 * 60 * 1000;
 
 /// A node that leads, and its monotonic clock.
-struct Leader {
-    deployment: Deployment,
-    node: Node,
+pub(super) struct Leader {
+    pub(super) deployment: Deployment,
+    pub(super) node: Node,
     schedule: Schedule,
     monotonic: Arc<Mutex<Instant>>,
 }
 
 impl Leader {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let deployment = Deployment::new();
         let node = deployment.node();
         Self::of(deployment, node)
@@ -40,19 +40,19 @@ impl Leader {
         Self { deployment, node, schedule: Schedule::new(move || *clock.lock()), monotonic }
     }
 
-    fn look(&mut self) {
+    pub(super) fn look(&mut self) {
         ready(self.node.service.do_what_is_due(&mut self.schedule));
     }
 
-    fn days_pass(&self, days: u64) {
+    pub(super) fn days_pass(&self, days: u64) {
         self.deployment.clock.advance(days * DAY_MILLIS);
     }
 
-    fn passes(&self, time: Duration) {
+    pub(super) fn passes(&self, time: Duration) {
         *self.monotonic.lock() += time;
     }
 
-    fn record(&self, key: &str) -> Option<KeyRecord> {
+    pub(super) fn record(&self, key: &str) -> Option<KeyRecord> {
         read::key(&*self.deployment.memory.tables(), &key.parse().unwrap()).unwrap()
     }
 
