@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use claviger_operator::iam::{ApplyFailed, Drift, Held, IamFile, Region, drift, regions};
+use claviger_operator::render::Format;
 use claviger_operator::render::iam::{self as render, Outcome, PlanOutcome, PlanState};
 use claviger_operator::{AdminClientError, Demo};
 use claviger_shapes::admin::iam::SetDenial;
@@ -33,22 +34,39 @@ async fn apply(path: &Path, prune: bool, dry_run: bool, arg: &RegionsArg) -> any
     let file = load(path, prune)?;
     let found = Found::find(arg).await?;
     let mut outcomes = Vec::new();
+    // People see each plan before it is carried out, programs one document at the end.
+    let is_human = format(&arg.target) == Format::Human;
+    let tell = |text: String| if is_human { print(&text) } else { Ok(()) };
     for region in &found.regions {
-        outcomes.push(apply_in(region, &file, prune, dry_run).await);
+        outcomes.push(apply_in(region, &file, prune, dry_run, &tell).await?);
     }
-    print(&render::outcomes(&outcomes, format(&arg.target)))?;
+    if !is_human {
+        print(&render::outcomes(&outcomes, Format::Json))?;
+    }
     let failed = outcomes.iter().filter(|outcome| outcome.has_failed()).map(|outcome| &outcome.region);
     found.all_done(failed)
 }
 
-async fn apply_in(region: &Region, file: &IamFile, prune: bool, dry_run: bool) -> Outcome {
+async fn apply_in(
+    region: &Region,
+    file: &IamFile,
+    prune: bool,
+    dry_run: bool,
+    tell: &impl Fn(String) -> anyhow::Result<()>,
+) -> anyhow::Result<Outcome> {
     let name = region.name().clone();
     let plans = match region.plans(file, prune).await {
         Ok(plans) => plans,
-        Err(error) => return Outcome { region: name, plans: Vec::new(), error: Some(words(error)) },
+        Err(error) => {
+            let error = words(error);
+            tell(render::nothing_done(&name, &error))?;
+            return Ok(Outcome { region: name, plans: Vec::new(), error: Some(error) });
+        }
     };
+    tell(render::begun(&name, plans.is_empty()))?;
     let mut outcomes = Vec::new();
     for plan in plans {
+        tell(render::planned(&plan))?;
         let state = match dry_run {
             true => PlanState::Shown,
             false => region.apply(&plan).await.map_or_else(
@@ -56,9 +74,11 @@ async fn apply_in(region: &Region, file: &IamFile, prune: bool, dry_run: bool) -
                 |()| PlanState::Done,
             ),
         };
-        outcomes.push(PlanOutcome { plan, state });
+        let outcome = PlanOutcome { plan, state };
+        tell(render::ended(&outcome))?;
+        outcomes.push(outcome);
     }
-    Outcome { region: name, plans: outcomes, error: None }
+    Ok(Outcome { region: name, plans: outcomes, error: None })
 }
 
 fn load(path: &Path, prune: bool) -> anyhow::Result<IamFile> {

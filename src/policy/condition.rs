@@ -71,6 +71,7 @@ impl Condition {
 
     /// Whether it holds; `denies` if its statement is a Deny.
     pub(crate) fn holds<C: Context + ?Sized>(&self, context: &C, denies: bool, steps: &Steps) -> bool {
+        steps.take(self.key.steps());
         let value = context.value(&self.key);
         let exists = exists(&value);
         if let Test::Null(wanted) = &self.test {

@@ -196,6 +196,17 @@ impl ConditionKey {
         matches!(self, Self::EncryptionContext(_) | Self::RequestTag(_))
     }
 
+    /// What looking its value up takes, in steps: of one that is named within a map as many as the map may have entries, for the
+    /// name's case means nothing.
+    pub(crate) const fn steps(&self) -> u64 {
+        match self {
+            // 8 KiB of pairs, of which one takes four bytes at least.
+            Self::EncryptionContext(_) => 2048,
+            Self::PrincipalTag(_) | Self::ResourceTag(_) | Self::RequestTag(_) => 64,
+            _ => 16,
+        }
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
             Self::EncryptionContext(name)

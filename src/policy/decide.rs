@@ -138,7 +138,7 @@ impl Verdicts {
     const fn suffice(&self, closeness: Closeness) -> Result<(), Denial> {
         match closeness {
             Closeness::Account => self.own(),
-            Closeness::Role => self.within_limits(),
+            Closeness::Everybody | Closeness::Role => self.within_limits(),
             Closeness::Direct => Ok(()),
         }
     }

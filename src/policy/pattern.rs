@@ -187,7 +187,7 @@ impl TextPattern {
             Self::Glob(tokens) => Some(glob(tokens, text, steps)),
             // The usual form, `${aws:PrincipalTag/team}` and nothing else, makes no copy.
             Self::Template(pieces) if let [Piece::Variable { key, default }] = &**pieces => {
-                steps.take(text.len() as u64);
+                steps.take(text.len() as u64 + key.steps());
                 text_of(&context.value(key), |value| is_same(value, text, fold))
                     .or_else(|| default.as_ref().map(|value| is_same(value, text, fold)))
             }
@@ -230,6 +230,7 @@ impl TextPattern {
                     match piece {
                         Piece::Tokens(own) => tokens.extend_from_slice(own),
                         Piece::Variable { key, default } => {
+                            steps.take(key.steps());
                             let mut push = |value: &str| tokens.extend(value.chars().map(|c| c as Token));
                             text_of(&context.value(key), &mut push).or_else(|| default.as_deref().map(push))?;
                         }

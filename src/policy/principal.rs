@@ -1,6 +1,6 @@
 //! The principals of a statement, and how closely they name a caller.
 
-use claviger_types::{AccountId, NamedPrincipal, Partition, Principal};
+use claviger_types::{NamedPrincipal, Partition, Principal};
 
 use crate::PolicyError;
 use crate::error::Place;
@@ -13,9 +13,11 @@ use crate::json::Json;
 pub enum Closeness {
     /// By the account: the account's own policies decide.
     Account,
-    /// By the role of a session: enough, within the permissions boundary and the session policy.
+    /// As one of everybody: enough, within the permissions boundary and the session policy.
+    Everybody,
+    /// By the role of a session: enough, within the same.
     Role,
-    /// By name (a user, a session, the root), or as everybody: enough, and neither boundary nor session policy limits it.
+    /// By name (a user, a session, the root): enough, and neither boundary nor session policy limits it.
     Direct,
 }
 
@@ -82,24 +84,22 @@ impl Principals {
     /// How closely a statement with these principals is about the caller; none if it is not.
     ///
     /// NotPrincipal errs towards less: an Allow leaves out everybody of an account that it lists; a Deny spares of an account that it
-    /// lists alone the root; and, as AWS has it, nobody whose account it does not list too, and nobody behind a permissions boundary.
+    /// lists alone the root; and, as AWS has it, nobody whose account it does not list too, no session unless it lists both the session
+    /// and its role, and nobody behind a permissions boundary.
     pub(crate) fn closeness(&self, caller: &Principal, denies: bool, bounded: bool) -> Option<Closeness> {
-        let closest =
-            if self.anyone { Some(Closeness::Direct) } else { self.named.iter().filter_map(|named| closeness(named, caller)).max() };
+        let closest = self.named.iter().filter_map(|named| closeness(named, caller)).max();
+        let closest = closest.max(self.anyone.then_some(Closeness::Everybody));
         if !self.inverted {
             return closest;
         }
-        let spared = match closest {
-            None => false,
-            Some(Closeness::Account) => !denies,
-            Some(Closeness::Role | Closeness::Direct) if denies => !bounded && (self.anyone || self.lists(caller.account())),
-            Some(Closeness::Role | Closeness::Direct) => true,
-        };
-        (!spared).then_some(Closeness::Direct)
+        let spared = if denies { !bounded && self.spares(caller) } else { closest.is_some() };
+        // Everybody else is who it is about, and nobody of them by name.
+        (!spared).then_some(Closeness::Everybody)
     }
 
-    fn lists(&self, account: AccountId) -> bool {
-        self.named.contains(&NamedPrincipal::Account(account))
+    /// Whether a Deny with this NotPrincipal is not about the caller.
+    fn spares(&self, caller: &Principal) -> bool {
+        self.anyone || NamedPrincipal::of(caller).iter().all(|name| self.named.contains(name))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PolicyPrincipal<'_>> {

@@ -26,6 +26,7 @@ pub(crate) use self::key_grants::{KeptGrants, view};
 pub use self::simulate::{SimulatedCheck, SimulatedFacts, SimulatedGrant, Simulation, SimulationError};
 use crate::cache::AliasTarget;
 use crate::cached_key::CachedKey;
+use crate::caller::Caller;
 use crate::error::Fault;
 use crate::{Context, Service};
 
@@ -187,21 +188,43 @@ impl<R: consensus::Region> Service<R> {
         Ok(Authorised { account_revision: Some((context.principal.account(), account_revision)), grant })
     }
 
-    /// Has `judge` decide on the documents as they are now, and says which revision of the caller's account they are of.
+    /// Has `judge` decide on the documents as they are now, and says which revision of the caller's account they are of. It is asked
+    /// again if grants that it was shown are of a later moment than the rest.
     pub(crate) fn weigh<T>(
         &self,
         context: &Context,
         subject: &Subject<'_>,
         ask: &Ask<'_>,
-        judge: impl FnOnce(&policy::Request<'_, Conditions<'_>>, &Documents<'_>, u64) -> T,
+        judge: impl Fn(&policy::Request<'_, Conditions<'_>>, &Documents<'_>, u64) -> T,
     ) -> Result<T, ApiError> {
-        let caller = self.caller(&context.principal)?;
+        for _ in 0..FOLLOWED_MAX {
+            let fault = RefCell::new(None);
+            let caller = self.caller(&context.principal)?;
+            let judged = self.judged(context, subject, ask, &caller, &fault, &judge);
+            match fault.into_inner() {
+                None => return Ok(judged),
+                Some(Fault::Moved) => {}
+                // What could not be read counted as absent, on which nothing may rest.
+                Some(fault) => return Err(fault.into()),
+            }
+        }
+        Err(Fault::Contended(FOLLOWED_MAX).into())
+    }
+
+    fn judged<T>(
+        &self,
+        context: &Context,
+        subject: &Subject<'_>,
+        ask: &Ask<'_>,
+        caller: &Caller,
+        fault: &RefCell<Option<Fault>>,
+        judge: impl Fn(&policy::Request<'_, Conditions<'_>>, &Documents<'_>, u64) -> T,
+    ) -> T {
         let now = || self.region.log_time().map_err(Fault::from);
         let tables = || self.region.tables();
-        let fault = RefCell::new(None);
         let conditions = Conditions {
             principal: &context.principal,
-            caller: &caller,
+            caller,
             source_ip: context.source_ip,
             region: &self.config.region,
             partition: &self.config.partition,
@@ -209,7 +232,7 @@ impl<R: consensus::Region> Service<R> {
             ask,
             key: subject.key,
             alias: subject.alias,
-            fault: &fault,
+            fault,
         };
         let request = policy::Request {
             caller: &context.principal,
@@ -220,8 +243,14 @@ impl<R: consensus::Region> Service<R> {
             encryption_context: ask.encryption_context,
             new_grant: ask.grant_terms(),
         };
-        let grants =
-            subject.key.map(|key| CallersGrants { tables: &tables, cache: &self.cache, key, principal: &context.principal, fault: &fault });
+        let grants = subject.key.map(|key| CallersGrants {
+            tables: &tables,
+            cache: &self.cache,
+            key,
+            principal: &context.principal,
+            account_revision: caller.account_revision,
+            fault,
+        });
         let documents = Documents {
             key_policy: subject.policy.or(subject.key.map(|key| &key.policy)),
             identity: &caller.policies,
@@ -230,9 +259,7 @@ impl<R: consensus::Region> Service<R> {
             grants: grants.as_ref().map_or(&(), |grants| grants),
             revoked: caller.is_denied,
         };
-        let judged = judge(&request, &documents, caller.account_revision);
-        // What could not be read counted as absent, on which nothing may rest.
-        fault.into_inner().map_or(Ok(judged), |fault: Fault| Err(fault.into()))
+        judge(&request, &documents, caller.account_revision)
     }
 
     /// The refusal, in AWS's words.

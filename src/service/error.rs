@@ -41,6 +41,9 @@ pub(crate) enum Fault {
     /// A task on the blocking pool did not end.
     #[error("work on the blocking pool was given up")]
     Blocking,
+    /// Grants were read as they became after the caller or the key had changed.
+    #[error("what a decision had read has changed")]
+    Moved,
     /// What was authorised changed under the request again and again.
     #[error("what was authorised has changed {0} times during one request")]
     Contended(usize),

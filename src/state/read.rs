@@ -113,7 +113,12 @@ pub fn record<R: Record>(tables: &(impl Tables + ?Sized), row: &[u8]) -> Result<
 }
 
 pub(crate) fn decode<R: Record>(row: &[u8], bytes: &[u8]) -> Result<R, StateError> {
-    encoding::decode(R::SCHEMA, bytes).map_err(|source| StateError::Corrupt { table: R::TABLE, row: hex::encode(row), source })
+    decode_in(R::TABLE, row, bytes)
+}
+
+/// A record that an index holds too.
+pub(crate) fn decode_in<R: Record>(table: Table, row: &[u8], bytes: &[u8]) -> Result<R, StateError> {
+    encoding::decode(R::SCHEMA, bytes).map_err(|source| StateError::Corrupt { table, row: hex::encode(row), source })
 }
 
 /// Who this region is; `None` before its first command.

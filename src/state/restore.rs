@@ -92,12 +92,13 @@ pub fn check_row(table: Table, row: &[u8], record: &[u8]) -> Result<(), StateErr
         Table::Accounts => read::account_of_row(row).and_then(|_| decodes::<AccountRecord>(row, record)),
         Table::Identities => identity(row, record),
         Table::DeniedPrincipals => decodes::<DenialRecord>(row, record),
+        Table::GrantsByGrantee => read::decode_in::<GrantRecord>(table, row, record).map(drop),
         Table::GrantsByContents => <[u8; 32]>::try_from(record).map(drop).map_err(|_| StateError::corrupt_row(table, row)),
         Table::Due => read::due_of_row(row).map(drop),
         Table::LastUsages => key_id(row).and_then(|()| decodes::<LastUsageRecord>(row, record)),
         // The row is all there is.
         Table::KeysByAccount | Table::InvocationsByTime | Table::DirtyByAge | Table::AliasesByKey => Ok(()),
-        Table::GrantsByGrantee | Table::GrantsByRetiring | Table::IdentityReferences => Ok(()),
+        Table::GrantsByRetiring | Table::IdentityReferences => Ok(()),
     }
 }
 

@@ -57,7 +57,7 @@ tables! {
     Crls = "crls",
     /// Key id row, grant id (32 bytes) -> `GrantRecord`.
     Grants = "grants",
-    /// Key id row, grantee, 0, grant id -> nothing.
+    /// Key id row, grantee, 0, grant id -> `GrantRecord`, as in `Grants`: decisions read those of one grantee in one scan.
     GrantsByGrantee = "grants-by-grantee",
     /// Retiring principal, 0, key id row, grant id -> nothing.
     GrantsByRetiring = "grants-by-retiring",

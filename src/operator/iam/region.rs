@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use claviger_shapes::admin::iam::{ApplyIdentities, Denial, Identities, SetDenial, SetDenialResult};
+use claviger_shapes::admin::iam::{
+    ApplyIdentities, Denial, Identities, IdentityChange, IdentityName, NamedIdentity, SetDenial, SetDenialResult,
+};
 use claviger_shapes::admin::{AdminErrorCode, Status};
 use claviger_tls::{ApiClient, ApiClientError};
 use claviger_types::{AccountId, Region as RegionName};
@@ -138,14 +140,33 @@ impl Region {
     pub async fn apply(&self, plan: &AccountPlan) -> Result<(), ApplyFailed> {
         let mut expected_revision = plan.revision;
         let mut done = 0;
-        for changes in commands(plan) {
-            let count = changes.len();
+        let mut commands = commands(plan).into_iter().peekable();
+        while let Some(changes) = commands.next() {
             let request = ApplyIdentities { expected_revision, changes };
-            let asked = self.ask(async |node| admin::iam::apply(node, plan.account, &request).await);
-            expected_revision = asked.await.map_err(|error| ApplyFailed { done, error })?.revision;
-            done += count;
+            match self.ask(async |node| admin::iam::apply(node, plan.account, &request).await).await {
+                Ok(result) => expected_revision = result.revision,
+                // A node that was asked before may have done it and not been heard.
+                Err(error) if is_conflict(&error) && self.is_done(plan.account, &request.changes).await => {
+                    done += request.changes.len();
+                    return if commands.peek().is_none() { Ok(()) } else { Err(ApplyFailed { done, error }) };
+                }
+                Err(error) => return Err(ApplyFailed { done, error }),
+            }
+            done += request.changes.len();
         }
         Ok(())
+    }
+
+    /// Whether an account is as these changes make it.
+    async fn is_done(&self, account: AccountId, changes: &[IdentityChange]) -> bool {
+        let Ok((revision, present)) = self.ask(async |node| admin::iam::identities(node, account).await).await else { return false };
+        changes.iter().all(|change| match change {
+            IdentityChange::Put(NamedIdentity { name, identity }) => {
+                present.get(&IdentityName::new(identity.kind(), name.clone())) == Some(identity)
+            }
+            IdentityChange::Delete(name) => !present.contains_key(name),
+            IdentityChange::DeleteAccount => revision.is_none(),
+        })
     }
 
     /// Denies a principal everything in this region, or lifts that.
@@ -167,6 +188,10 @@ impl Region {
         }
         Err(failed.unwrap_or(AdminClientError::NoNode))
     }
+}
+
+fn is_conflict(error: &AdminClientError) -> bool {
+    matches!(error, AdminClientError::Refused { error, .. } if error.code == AdminErrorCode::Conflict)
 }
 
 fn may_be_otherwise_elsewhere(error: &AdminClientError) -> bool {

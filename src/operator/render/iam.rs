@@ -67,32 +67,45 @@ pub fn outcomes(outcomes: &[Outcome], format: Format) -> String {
 }
 
 fn outcome_text(outcome: &Outcome) -> String {
-    let region = &outcome.region;
-    if let Some(error) = &outcome.error {
-        return format!("{region}: nothing was done: {error}\n");
-    }
-    if outcome.plans.is_empty() {
-        return format!("{region}: nothing to do\n");
-    }
-    let mut text = format!("{region}\n");
-    for PlanOutcome { plan, state } in &outcome.plans {
-        let _ = writeln!(text, "  account {}", plan.account);
-        account_lines(&mut text, plan, 0);
-        if plan.changes.iter().any(leaves_a_name) {
-            let _ = writeln!(text, "  note: {NAME_STAYS}");
-        }
-        let changes = counted(plan.len(), "change");
-        let _ = match state {
-            PlanState::Shown => writeln!(text, "  {changes} to make; nothing was changed"),
-            PlanState::Done => writeln!(text, "  {changes} made"),
-            PlanState::Failed { done, error } => {
-                let _ = writeln!(text, "  failed: {error}\n  left to do; run it again:");
-                account_lines(&mut text, plan, *done);
-                Ok(())
-            }
-        };
+    let begun = match &outcome.error {
+        Some(error) => nothing_done(&outcome.region, error),
+        None => begun(&outcome.region, outcome.plans.is_empty()),
+    };
+    outcome.plans.iter().fold(begun, |text, outcome| text + &planned(&outcome.plan) + &ended(outcome))
+}
+
+/// Why a region was left alone.
+pub fn nothing_done(region: &Region, error: &str) -> String {
+    format!("{region}: nothing was done: {error}\n")
+}
+
+/// What is said of a region before its plans.
+pub fn begun(region: &Region, has_no_plans: bool) -> String {
+    if has_no_plans { format!("{region}: nothing to do\n") } else { format!("{region}\n") }
+}
+
+/// A plan, before anything of it is done.
+pub fn planned(plan: &AccountPlan) -> String {
+    let mut text = format!("  account {}\n", plan.account);
+    account_lines(&mut text, plan, 0);
+    if plan.changes.iter().any(leaves_a_name) {
+        let _ = writeln!(text, "  note: {NAME_STAYS}");
     }
     text
+}
+
+/// What came of it.
+pub fn ended(outcome: &PlanOutcome) -> String {
+    let changes = counted(outcome.plan.len(), "change");
+    match &outcome.state {
+        PlanState::Shown => format!("  {changes} to make; nothing was changed\n"),
+        PlanState::Done => format!("  {changes} made\n"),
+        PlanState::Failed { done, error } => {
+            let mut text = format!("  failed: {error}\n  left to do; run it again:\n");
+            account_lines(&mut text, &outcome.plan, *done);
+            text
+        }
+    }
 }
 
 /// Key policies and grants name users and roles: those that go are named still.

@@ -91,6 +91,7 @@ fn statement(text: &mut String, statement: &StatementTrace) {
     if let Some(met) = statement.principal {
         let how = match statement.closeness {
             Some(Closeness::Account) => " (its account)",
+            Some(Closeness::Everybody) => " (everybody)",
             Some(Closeness::Role) => " (its role)",
             Some(Closeness::Direct) | None => "",
         };

@@ -72,6 +72,19 @@ fn sets_do_not_multiply() {
     assert_eq!((decision, taken), (Decision::Denied(Denial::TooComplex), POLICY_STEPS_MAX));
 }
 
+/// Each looks through all pairs of the encryption context for a name that is not there.
+#[test]
+fn variables_in_sets_do_not_multiply() {
+    let keys: Vec<String> = (0..1_365).map(|n| format!("{n:x}")).collect();
+    let facts = Facts::default().many("kms:EncryptionContextKeys", &keys.iter().map(String::as_str).collect::<Vec<_>>());
+    let values = vec!["${kms:EncryptionContext:zz}"; 1_000];
+    for operator in ["ForAnyValue:StringEquals", "ForAnyValue:StringLike"] {
+        let condition = json!({operator: {"kms:EncryptionContextKeys": values}});
+        let (decision, taken) = steps_of("Condition", condition, &facts);
+        assert_eq!((decision, taken), (Decision::Denied(Denial::TooComplex), POLICY_STEPS_MAX), "{operator}");
+    }
+}
+
 #[test]
 fn a_deny_that_ends_early_denies() {
     let long: &'static str = Box::leak("a".repeat(8_192).into_boxed_str());

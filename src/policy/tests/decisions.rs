@@ -131,7 +131,11 @@ fn boundaries_and_sessions_limit_delegations_and_roles_and_nobody_who_is_named()
     }
     let anyone = key_policy(&json!([allow_to(&json!("*"))]));
     let documents = Documents { key_policy: Some(&anyone), boundary: Some(&limit), ..Documents::NONE };
-    assert!(decrypt(&session("app", "one"), &documents).is_allowed());
+    // Everybody is nobody by name.
+    for caller in [user("alice"), session("app", "one")] {
+        assert_eq!(decrypt(&caller, &documents), denied(Denial::NoAllow(Document::PermissionsBoundary)));
+        assert!(decrypt(&caller, &Documents { boundary: None, ..documents }).is_allowed());
+    }
 }
 
 #[test]
@@ -193,11 +197,13 @@ fn not_principal_in_a_deny_spares_nobody_whose_account_it_does_not_list() {
         decrypt(caller, &Documents { key_policy: Some(&policy), ..Documents::NONE }).is_allowed()
     };
     let other = "arn:aws:iam::444455556666:root";
-    for (named, caller) in [(ALICE, user("alice")), (ROLE, session("app", "one")), (SESSION, session("app", "one"))] {
-        assert!(!is_spared(&json!({"AWS": named}), &caller), "{named}");
-        assert!(!is_spared(&json!({"AWS": [named, other]}), &caller), "{named}");
-        assert!(is_spared(&json!({"AWS": [named, ACCOUNT]}), &caller), "{named}");
+    assert!(!is_spared(&json!({"AWS": ALICE}), &user("alice")) && !is_spared(&json!({"AWS": [ALICE, other]}), &user("alice")));
+    assert!(is_spared(&json!({"AWS": [ALICE, ACCOUNT]}), &user("alice")));
+    let one = session("app", "one");
+    for too_few in [json!([ROLE, ACCOUNT]), json!([SESSION, ACCOUNT]), json!([ROLE, SESSION]), json!([ROLE, SESSION, other])] {
+        assert!(!is_spared(&json!({"AWS": too_few}), &one), "{too_few}");
     }
+    assert!(is_spared(&json!({"AWS": [ROLE, SESSION, ACCOUNT]}), &one));
     assert!(!is_spared(&json!({"AWS": [ALICE, ACCOUNT]}), &user("bob")));
     assert!(is_spared(&json!("*"), &user("bob")));
 }
@@ -396,7 +402,7 @@ fn a_trace_shows_each_part() {
                     {"operator": "StringLike", "key": "kms:ViaService", "policy_values": ["ec2.*", "s3.*"],
                      "request_values": ["rds.eu-west-1.amazonaws.com"], "holds": false},
                  ], "applies": false},
-                {"index": 1, "sid": null, "effect": "Deny", "principal": true, "closeness": "direct", "action": false, "resource": true,
+                {"index": 1, "sid": null, "effect": "Deny", "principal": true, "closeness": "everybody", "action": false, "resource": true,
                  "conditions": [], "applies": false},
             ]}],
             "grants": [], "left_out": {"statements": 0, "conditions": 0, "grants": 0},

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use claviger_consensus as consensus;
 use claviger_policy::{GrantView, Grants};
-use claviger_state::{GrantRecord, StateError, Tables, read};
+use claviger_state::{GrantRecord, Tables, read};
 use claviger_types::{GrantId, NamedPrincipal, Principal};
 use parking_lot::RwLock;
 
@@ -62,6 +62,8 @@ pub(super) struct CallersGrants<'a, T> {
     pub(super) cache: &'a KeyCache,
     pub(super) key: &'a CachedKey,
     pub(super) principal: &'a Principal,
+    /// Of the caller's account, as of which the rest of the decision is.
+    pub(super) account_revision: u64,
     /// Why they could not be read: then nothing may rest on what was shown.
     pub(super) fault: &'a RefCell<Option<Fault>>,
 }
@@ -72,8 +74,8 @@ impl<T: Tables> Grants for CallersGrants<'_, T> {
             return held.iter().try_for_each(|(id, grant)| visit(&view(*id, grant)));
         }
         // Nobody else waits for one who has been given tens of thousands.
-        consensus::in_place(|| self.read(visit)).unwrap_or_else(|error| {
-            self.fault.borrow_mut().get_or_insert(error.into());
+        consensus::in_place(|| self.read(visit)).unwrap_or_else(|fault| {
+            self.fault.borrow_mut().get_or_insert(fault);
             ControlFlow::Break(())
         })
     }
@@ -81,7 +83,7 @@ impl<T: Tables> Grants for CallersGrants<'_, T> {
 
 impl<T: Tables> CallersGrants<'_, T> {
     /// Shows the grants as they are read, and keeps them if they are not too many.
-    fn read(&self, visit: &mut dyn FnMut(&GrantView<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, StateError> {
+    fn read(&self, visit: &mut dyn FnMut(&GrantView<'_>) -> ControlFlow<()>) -> Result<ControlFlow<()>, Fault> {
         let tables = (self.tables)();
         let mut flow = ControlFlow::Continue(());
         let (mut held, mut bytes) = (Some(Vec::new()), GRANT_BYTES);
@@ -98,6 +100,12 @@ impl<T: Tables> CallersGrants<'_, T> {
                 }
                 ControlFlow::Continue(())
             })?;
+        }
+        // The tables are ahead of the cache while a change is told.
+        let account = read::account(&tables, self.principal.account())?.map(|account| account.revision);
+        let key = read::key(&tables, &self.key.arn.key_id)?.map(|key| key.revision);
+        if (account, key) != (Some(self.account_revision), Some(self.key.revision)) {
+            return Err(Fault::Moved);
         }
         if let Some(held) = held {
             self.key.grants.keep(self.principal, held.into(), bytes, |kib| self.cache.make_room(self.key, kib));

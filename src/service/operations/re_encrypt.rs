@@ -7,6 +7,7 @@ use claviger_crypto::blob::Header;
 use claviger_policy::Action;
 use claviger_shapes::{ApiError, DryRun, Operation, ReEncryptRequest, ReEncryptResponse};
 use claviger_state::{StateClass, UsageOperation};
+use claviger_types::KeyRef;
 
 use super::decrypt::Source;
 use super::encrypt::encrypt;
@@ -54,8 +55,15 @@ impl<R: consensus::Region> Service<R> {
         for _ in 0..FOLLOWED_MAX {
             let is_same = self.is_on_same_key(context, request)?;
             let [from, to] = [from, to].map(|ask| Ask { is_re_encrypt_on_same_key: Some(is_same), ..ask });
-            let source = self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, &from)?;
-            let destination = self.with_key(context, &request.destination_key, &to, |allowed| Ok(allowed.key))?;
+            let source = || self.source(context, request.source_key.as_ref(), &request.ciphertext_blob, &from);
+            let destination = || self.with_key(context, &request.destination_key, &to, |allowed| Ok(allowed.key));
+            // Whose alias it is decides first: else the answer about the source would tell which key the alias names.
+            let (source, destination) = if is_alias_of_another(context, &request.destination_key) {
+                let destination = destination()?;
+                (source()?, destination)
+            } else {
+                (source()?, destination()?)
+            };
             if (source.key.arn.key_id == destination.arn.key_id) == is_same {
                 return Ok((source, destination));
             }
@@ -71,4 +79,8 @@ impl<R: consensus::Region> Service<R> {
         };
         Ok(source.is_some() && source == self.key_id_behind(context, &request.destination_key)?)
     }
+}
+
+fn is_alias_of_another(context: &Context, named: &KeyRef) -> bool {
+    matches!(named, KeyRef::AliasArn(alias) if alias.account != context.principal.account())
 }

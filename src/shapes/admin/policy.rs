@@ -201,9 +201,11 @@ pub struct StatementTrace {
 pub enum Closeness {
     /// Its account: the caller's own policies decide.
     Account,
+    /// As one of everybody.
+    Everybody,
     /// Its role.
     Role,
-    /// Itself, or everybody.
+    /// Itself.
     Direct,
 }
 

@@ -106,7 +106,7 @@ impl Step<'_> {
 /// Every row that a grant has in an index, and what the row holds.
 pub(super) fn index_rows(key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, StateError> {
     let by_grantee = [grantee_prefix(key_id, &record.grantee).as_slice(), grant_id.as_bytes()].concat();
-    let mut rows = vec![(Table::GrantsByGrantee, by_grantee, Vec::new())];
+    let mut rows = vec![(Table::GrantsByGrantee, by_grantee, encoded(record, Table::GrantsByGrantee)?)];
     if let Some(retiring) = &record.retiring {
         rows.push((Table::GrantsByRetiring, [principal_prefix(retiring), grant_row(key_id, grant_id)].concat(), Vec::new()));
     }
@@ -123,9 +123,11 @@ fn contents(record: &GrantRecord) -> impl serde::Serialize + '_ {
 
 /// SHA-256 of a grant's contents: stands for them, since nobody finds two that share it. It is in rows, so it never changes.
 fn fingerprint(record: &GrantRecord) -> Result<[u8; 32], StateError> {
-    let encoded = encoding::encode(GrantRecord::SCHEMA, &contents(record));
-    let bytes = encoded.map_err(|source| StateError::Encode { table: Table::GrantsByContents, source })?;
-    Ok(Sha256::digest(&bytes).into())
+    Ok(Sha256::digest(encoded(&contents(record), Table::GrantsByContents)?).into())
+}
+
+fn encoded(value: &impl serde::Serialize, table: Table) -> Result<Vec<u8>, StateError> {
+    encoding::encode(GrantRecord::SCHEMA, value).map_err(|source| StateError::Encode { table, source })
 }
 
 /// Whether every part of the grant is within its limits (rules page, section 9).

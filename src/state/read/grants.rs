@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use claviger_types::{GrantId, KeyId, NamedPrincipal};
 
-use super::{count, counter, decode, key_id_of_row, record, scan_prefix};
+use super::{count, counter, decode, decode_in, key_id_of_row, record, scan_prefix};
 use crate::{GrantRecord, StateError, Table, Tables};
 
 const GRANT_ID_BYTES: usize = 32;
@@ -79,7 +79,7 @@ pub fn grants_of(
 /// the grant: [`NamedPrincipal::of`] gives every name that a principal goes by.
 ///
 /// # Errors
-/// When the tables cannot be read. A grant that goes while they are read is passed over.
+/// When the table cannot be read.
 pub fn visit_grants_for(
     tables: &(impl Tables + ?Sized),
     key_id: &KeyId,
@@ -88,12 +88,13 @@ pub fn visit_grants_for(
     mut visit: impl FnMut(GrantId, GrantRecord) -> ControlFlow<()>,
 ) -> Result<(), StateError> {
     let from = after.map_or(&[][..], |id| id.as_bytes());
-    scan_prefix(tables, Table::GrantsByGrantee, &grantee_prefix(key_id, grantee), from, |row, _| {
+    let prefix = grantee_prefix(key_id, grantee);
+    scan_prefix(tables, Table::GrantsByGrantee, &prefix, from, |row, bytes| {
         if after.is_some() && row == from {
             return Ok(ControlFlow::Continue(()));
         }
         let grant_id = grant_id_of_row(Table::GrantsByGrantee, row)?;
-        Ok(grant(tables, key_id, &grant_id)?.map_or(ControlFlow::Continue(()), |record| visit(grant_id, record)))
+        Ok(visit(grant_id, decode_in(Table::GrantsByGrantee, &[&*prefix, row].concat(), bytes)?))
     })
 }
 

@@ -66,6 +66,7 @@ fn statement(statement: policy::StatementTrace) -> shapes::StatementTrace {
         principal: statement.principal,
         closeness: statement.closeness.map(|closeness| match closeness {
             policy::Closeness::Account => shapes::Closeness::Account,
+            policy::Closeness::Everybody => shapes::Closeness::Everybody,
             policy::Closeness::Role => shapes::Closeness::Role,
             policy::Closeness::Direct => shapes::Closeness::Direct,
         }),

@@ -193,6 +193,20 @@ async fn what_somebody_else_has_changed_meanwhile_is_not_overwritten() {
     assert!(shared.lock().unwrap().identities.contains_key(&user("z").0));
 }
 
+/// The node that did it was not heard; the next says that the account is another than was expected.
+#[tokio::test]
+async fn what_was_done_and_not_heard_is_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_shutdown, stop) = watch::channel(false);
+    let shared = Shared::default();
+    let node = start(&dir.path().join("a"), router("eu-west-1", &shared), &stop);
+    let region = Region { name: "eu-west-1".parse().unwrap(), nodes: vec![node] };
+    let plans = region.plans(&file(dir.path(), &["a"]), false).await.unwrap();
+    *shared.lock().unwrap() = Fake { revision: Some(2), identities: [user("a"), user("z")].into(), ..Fake::default() };
+    region.apply(&plans[0]).await.unwrap();
+    assert!(shared.lock().unwrap().identities.contains_key(&user("z").0));
+}
+
 #[tokio::test]
 async fn a_refusal_is_told_with_the_line_of_its_identity() {
     let dir = tempfile::tempdir().unwrap();

@@ -13,7 +13,7 @@ use super::{Machine, Rows, create, disable, founded, once};
 use crate::apply::grants::index_rows;
 use crate::random_commands::access::principal;
 use crate::random_commands::{account, add_peer, author, key, region};
-use crate::read::{self, counter, grant_row};
+use crate::read::{self, counter};
 use crate::{
     AccountScope, Applied, Authorised, CommandBody, CreateGrant, Expected, GrantRecord, Operation, Overlay, PutKeyPolicy, ReceiveDocuments,
     ReceivedDocument, Record, Refusal, Reserve, ResetKeyPolicy, Response, RetireGrant, RevokeGrant, SealedMaterial, Table, apply,
@@ -368,16 +368,4 @@ fn a_grant_on_a_key_that_is_being_created_is_refused() {
     machine.body(replica_of_key_1()).outcome.unwrap();
     let create = CreateGrant { key: expected(&machine, 1), ..granting(&with_key(), 1) };
     assert_eq!(made(&mut machine, create), Err(Refusal::InvalidState(KeyState::Creating)));
-}
-
-/// A reader looks at tables that move on: what it finds named may be gone before it looks there.
-#[test]
-fn a_grant_that_goes_while_it_is_read_is_passed_over() {
-    let mut machine = with_key();
-    let grant = granting(&machine, 1);
-    made(&mut machine, grant).unwrap();
-    let mut overlay = Overlay::new(&machine.tables);
-    overlay.delete(Table::Grants, &grant_row(&key(0), &grant_id(1)));
-    let visit = |_, _| panic!("it is not there");
-    read::visit_grants_for(&overlay, &key(0), &principal(2), None, visit).unwrap();
 }
