@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "for tests alone")]
 
+use aws_lc_rs::cipher::{AES_256, DecryptionContext, PaddedBlockDecryptingKey, UnboundCipherKey};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
+use aws_lc_rs::iv::FixedLength;
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{KeySize, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::signature::{ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair};
 use claviger_types::Timestamp;
 use minicbor::Encoder;
@@ -85,6 +89,60 @@ impl Hypervisor {
         });
         let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &self.leaf_key.serialize_der()).unwrap();
         key.sign(&SystemRandom::new(), &signed).unwrap().as_ref().to_vec()
+    }
+}
+
+/// Whom an answer is for: an RSA key of 2048 bits.
+pub struct RecipientPrivateKey(PrivateDecryptingKey);
+
+impl RecipientPrivateKey {
+    pub fn generate() -> Self {
+        Self(PrivateDecryptingKey::generate(KeySize::Rsa2048).unwrap())
+    }
+
+    /// SubjectPublicKeyInfo.
+    pub fn public_der(&self) -> Vec<u8> {
+        let der: PublicKeyX509Der<'_> = self.0.public_key().as_der().unwrap();
+        der.as_ref().to_vec()
+    }
+
+    /// PKCS#8.
+    pub fn private_der(&self) -> Vec<u8> {
+        let der: Pkcs8V1Der<'_> = self.0.as_der().unwrap();
+        der.as_ref().to_vec()
+    }
+
+    /// What is in an envelope.
+    pub fn open(&self, envelope: &[u8]) -> Vec<u8> {
+        let enveloped = nth(nth(nth(envelope, 0), 1), 0);
+        let recipient = nth(nth(enveloped, 1), 0);
+        let (encrypted_key, content) = (nth(recipient, 3), nth(enveloped, 2));
+        let iv: [u8; 16] = nth(nth(content, 1), 1).try_into().unwrap();
+        let rsa = OaepPrivateDecryptingKey::new(self.0.clone()).unwrap();
+        let mut key = [0; 256];
+        let key = rsa.decrypt(&OAEP_SHA256_MGF1SHA256, encrypted_key, &mut key, None).unwrap();
+        let aes = PaddedBlockDecryptingKey::cbc_pkcs7(UnboundCipherKey::new(&AES_256, key).unwrap()).unwrap();
+        aes.decrypt(&mut nth(content, 2).to_vec(), DecryptionContext::Iv128(FixedLength::from(iv))).unwrap().to_vec()
+    }
+}
+
+/// The contents of the element that has `n` before it.
+fn nth(mut elements: &[u8], n: usize) -> &[u8] {
+    for _ in 0..n {
+        elements = element(elements).1;
+    }
+    element(elements).0
+}
+
+/// The contents of the first element, and what follows it.
+fn element(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match bytes[1] {
+        length @ 0..0x80 => bytes[2..].split_at(usize::from(length)),
+        form => {
+            let digits = usize::from(form & 0x7f);
+            let length = bytes[2..2 + digits].iter().fold(0, |length, &digit| length << 8 | usize::from(digit));
+            bytes[2 + digits..].split_at(length)
+        }
     }
 }
 

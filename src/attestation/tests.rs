@@ -3,31 +3,22 @@
 use std::process::Command;
 use std::time::Duration;
 
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
-use aws_lc_rs::rsa::{KeySize, PrivateDecryptingKey};
 use claviger_types::Timestamp;
 use proptest::prelude::*;
 
 use crate::der::{INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, element};
 use crate::error::Flaw;
-use crate::testing::{ES384_HEADER, Fields, Hypervisor, bytes, cabundle, cbor, cose_sign1, payload, registers};
+use crate::testing::{ES384_HEADER, Fields, Hypervisor, RecipientPrivateKey, bytes, cabundle, cbor, cose_sign1, payload, registers};
 use crate::{Attestation, AttestationError, TrustRoots, TrustRootsError};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
-
-fn key(size: KeySize) -> (Vec<u8>, Vec<u8>) {
-    let key = PrivateDecryptingKey::generate(size).unwrap();
-    let public: PublicKeyX509Der<'_> = key.public_key().as_der().unwrap();
-    let private: Pkcs8V1Der<'_> = key.as_der().unwrap();
-    (private.as_ref().to_vec(), public.as_ref().to_vec())
-}
 
 /// A hypervisor, its roots, and the fields of a document that is in order.
 struct Case {
     hypervisor: Hypervisor,
     roots: TrustRoots,
     fields: Fields,
-    private_key: Vec<u8>,
+    key: RecipientPrivateKey,
 }
 
 impl Case {
@@ -37,9 +28,9 @@ impl Case {
 
     fn of(hypervisor: Hypervisor) -> Self {
         let roots = TrustRoots::from_pem(hypervisor.root_pem().as_bytes()).unwrap();
-        let (private_key, public_key) = key(KeySize::Rsa2048);
-        let fields = hypervisor.fields(NOW, &[(0, &[0xab; 48]), (4, &[0x04; 32]), (31, &[0x31; 64])], &public_key);
-        Self { hypervisor, roots, fields, private_key }
+        let key = RecipientPrivateKey::generate();
+        let fields = hypervisor.fields(NOW, &[(0, &[0xab; 48]), (4, &[0x04; 32]), (31, &[0x31; 64])], &key.public_der());
+        Self { hypervisor, roots, fields, key }
     }
 
     fn document(&self) -> Vec<u8> {
@@ -327,7 +318,7 @@ fn the_recipient_has_an_rsa_key_of_a_good_size() {
     none.fields.retain(|(name, _)| *name != "public_key");
     assert_eq!(none.refusal(&none.document()), AttestationError::NoPublicKey);
 
-    let (_, rsa) = key(KeySize::Rsa2048);
+    let rsa = RecipientPrivateKey::generate().public_der();
     let elliptic = rcgen::KeyPair::generate().unwrap();
     let trailing = [&rsa[..], &[0]].concat();
     let elliptic = rcgen::PublicKeyData::subject_public_key_info(&elliptic);
@@ -354,8 +345,8 @@ fn openssl_opens_an_envelope_with_the_recipients_key() {
     let attestation = case.roots.verify(&case.document(), NOW).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("key.der"), &case.private_key).unwrap();
-    std::fs::write(path("other.der"), key(KeySize::Rsa2048).0).unwrap();
+    std::fs::write(path("key.der"), case.key.private_der()).unwrap();
+    std::fs::write(path("other.der"), RecipientPrivateKey::generate().private_der()).unwrap();
     let open = |key: &str| {
         let key = path(key);
         let arguments = ["cms", "-decrypt", "-inform", "DER", "-in", &path("envelope.der"), "-inkey", &key, "-keyform", "DER"];
@@ -368,6 +359,7 @@ fn openssl_opens_an_envelope_with_the_recipients_key() {
         let opened = open("key.der");
         assert!(opened.status.success(), "{}", String::from_utf8_lossy(&opened.stderr));
         assert_eq!(opened.stdout, plaintext);
+        assert_eq!(case.key.open(&envelope), plaintext);
     }
     let other = open("other.der");
     assert!(!other.status.success() || other.stdout != (0..=255).cycle().take(6144).collect::<Vec<u8>>());

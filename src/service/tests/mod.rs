@@ -12,6 +12,7 @@ mod listing;
 mod once;
 mod policies;
 mod races;
+mod recipients;
 mod replica_authority;
 mod replicas;
 mod replicate;
