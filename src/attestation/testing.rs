@@ -53,6 +53,17 @@ impl Hypervisor {
         Self { root, zone, leaf, leaf_key }
     }
 
+    /// Certificates that have the root's name and were issued under it, by none but themselves. One of them has issued the leaf from now on.
+    pub fn mislead(&mut self, at: Timestamp, certificates: usize) -> Vec<Vec<u8>> {
+        let at = OffsetDateTime::from_unix_timestamp(i64::try_from(at.as_millis() / 1000).unwrap()).unwrap();
+        let rings: Vec<_> =
+            (0..certificates).map(|_| CertifiedIssuer::self_signed(authority("aws.nitro-enclaves", at), p384()).unwrap()).collect();
+        let mut params = CertificateParams::default();
+        (params.not_before, params.not_after) = (at - Duration::hours(1), at + Duration::hours(1));
+        self.leaf = params.signed_by(&self.leaf_key, &rings[0]).unwrap().der().to_vec();
+        rings.iter().map(|ring| ring.der().to_vec()).collect()
+    }
+
     pub fn root_pem(&self) -> String {
         self.root.pem()
     }

@@ -310,6 +310,17 @@ fn certificates_lead_to_a_root_that_is_trusted_and_are_good_at_this_time() {
     refusal(&junk.roots, &junk.document());
 }
 
+/// Certificates that all could have issued each other: the search for a root among them ends soon.
+#[test]
+fn a_bundle_made_to_mislead_ends_at_a_limit() {
+    let mut hypervisor = Hypervisor::new(NOW);
+    let bundle = hypervisor.mislead(NOW, 8);
+    let mut case = Case::of(hypervisor);
+    *case.field("cabundle") = cabundle(&bundle.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let document = case.document();
+    assert_eq!(case.refusal(&document), AttestationError::Chain(webpki::Error::MaximumSignatureChecksExceeded));
+}
+
 #[test]
 fn the_recipient_has_an_rsa_key_of_a_good_size() {
     let mut none = Case::new();
