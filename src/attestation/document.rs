@@ -1,4 +1,5 @@
-//! The document inside: one CBOR map of known fields, read once and by its shape.
+//! The document inside: one CBOR map of known fields, read once and by its shape. Hypervisors have written maps and arrays with their
+//! length and, later, without it; both are read.
 //!
 //! The limits are AWS's (attestation_process.md, sections 2.2 and 3.2.2), but where it has none.
 
@@ -15,8 +16,7 @@ use crate::error::Flaw;
 const MODULE_ID_BYTES_MAX: usize = 256;
 const CERTIFICATE_BYTES_MAX: usize = 1024;
 /// AWS has no limit and sends four; no longer path is verified.
-const CABUNDLE_CERTIFICATES_MAX: u64 = 8;
-const REGISTERS_MAX: u64 = 32;
+const CABUNDLE_CERTIFICATES_MAX: usize = 8;
 const REGISTER_INDEX_MAX: u8 = 31;
 const REGISTER_BYTES: [usize; 3] = [32, 48, 64];
 /// Of public_key, user_data and nonce each.
@@ -62,10 +62,10 @@ impl<'a> Document<'a> {
     pub(crate) fn parse(bytes: &'a [u8]) -> Result<Self, AttestationError> {
         let mut decoder = Decoder::new(bytes);
         let decoder = &mut decoder;
-        // Each can be there once, and what is not known is refused: a longer map ends at its first surplus.
-        let Some(fields) = decoder.map().map_err(of_type("payload"))? else { return Err(flawed("payload", Flaw::Type)) };
+        let mut fields = Items(decoder.map().map_err(of_type("payload"))?);
         let mut read = Fields::default();
-        for _ in 0..fields {
+        // Each can be there once, and what is not known is refused: a longer map ends at its first surplus.
+        while fields.another("payload", decoder)? {
             read.field(decoder)?;
         }
         if decoder.position() != bytes.len() {
@@ -107,6 +107,27 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// What is left of a map or an array: so many, or all before the break.
+struct Items(Option<u64>);
+
+impl Items {
+    /// Whether there is another.
+    fn another(&mut self, field: &'static str, decoder: &mut Decoder<'_>) -> Result<bool, AttestationError> {
+        match &mut self.0 {
+            Some(0) => Ok(false),
+            Some(left) => {
+                *left -= 1;
+                Ok(true)
+            }
+            None if decoder.datatype().map_err(of_type(field))? == Type::Break => {
+                decoder.set_position(decoder.position() + 1);
+                Ok(false)
+            }
+            None => Ok(true),
+        }
+    }
+}
+
 fn once<T>(field: &'static str, slot: &mut Option<T>, value: T) -> Result<(), AttestationError> {
     match slot.replace(value) {
         None => Ok(()),
@@ -131,9 +152,10 @@ fn timestamp(decoder: &mut Decoder<'_>) -> Result<Timestamp, AttestationError> {
 }
 
 fn registers(field: &'static str, decoder: &mut Decoder<'_>) -> Result<Registers, AttestationError> {
-    let count = decoder.map().map_err(of_type(field))?.filter(|count| (1..=REGISTERS_MAX).contains(count));
+    let mut items = Items(decoder.map().map_err(of_type(field))?);
     let mut registers = Registers::new();
-    for _ in 0..count.ok_or_else(|| flawed(field, Flaw::Length))? {
+    // No more than there are numbers for them, for none is there twice.
+    while items.another(field, decoder)? {
         let index = decoder.u8().map_err(of_type(field))?;
         let content = decoder.bytes().map_err(of_type(field))?;
         if index > REGISTER_INDEX_MAX {
@@ -146,7 +168,7 @@ fn registers(field: &'static str, decoder: &mut Decoder<'_>) -> Result<Registers
             return Err(flawed(field, Flaw::Twice));
         }
     }
-    Ok(registers)
+    if registers.is_empty() { Err(flawed(field, Flaw::Length)) } else { Ok(registers) }
 }
 
 fn certificate<'a>(field: &'static str, decoder: &mut Decoder<'a>) -> Result<&'a [u8], AttestationError> {
@@ -155,9 +177,15 @@ fn certificate<'a>(field: &'static str, decoder: &mut Decoder<'a>) -> Result<&'a
 }
 
 fn cabundle<'a>(decoder: &mut Decoder<'a>) -> Result<Vec<&'a [u8]>, AttestationError> {
-    let count = decoder.array().map_err(of_type("cabundle"))?.filter(|count| (1..=CABUNDLE_CERTIFICATES_MAX).contains(count));
-    let count = count.ok_or_else(|| flawed("cabundle", Flaw::Length))?;
-    (0..count).map(|_| certificate("cabundle", decoder)).collect()
+    let mut items = Items(decoder.array().map_err(of_type("cabundle"))?);
+    let mut certificates = Vec::new();
+    while items.another("cabundle", decoder)? {
+        if certificates.len() == CABUNDLE_CERTIFICATES_MAX {
+            return Err(flawed("cabundle", Flaw::Length));
+        }
+        certificates.push(certificate("cabundle", decoder)?);
+    }
+    if certificates.is_empty() { Err(flawed("cabundle", Flaw::Length)) } else { Ok(certificates) }
 }
 
 fn user_data<'a>(field: &'static str, bytes_min: usize, decoder: &mut Decoder<'a>) -> Result<Option<&'a [u8]>, AttestationError> {

@@ -230,7 +230,8 @@ fn every_field_is_there_once_and_no_other() {
     case.fields.push(("kind", vec![0x81; 200_000]));
     assert_eq!(case.refusal(&case.document()), field("payload", Flaw::Value));
     let case = Case::new();
-    assert_eq!(case.refusal(&case.hypervisor.sign(&[0xbf, 0xff])), field("payload", Flaw::Type));
+    assert_eq!(case.refusal(&case.hypervisor.sign(&[0xbf, 0xff])), field("pcrs", Flaw::Missing));
+    assert_eq!(case.refusal(&case.hypervisor.sign(&[0x9f, 0xff])), field("payload", Flaw::Type));
     // A map that claims more than there is.
     assert_eq!(case.refusal(&case.hypervisor.sign(&[0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])), field("payload", Flaw::Type));
 }
@@ -257,9 +258,35 @@ fn fields_have_the_values_and_lengths_that_they_may_have() {
     refused("pcrs", registers(&[(0, &[0; 47])]), Flaw::Length);
     refused("pcrs", registers(&[(0, &[0; 48]), (1, &[1; 48]), (0, &[0; 48])]), Flaw::Twice);
     let many: Vec<_> = (0..33).map(|index| (index, &[0; 48][..])).collect();
-    refused("pcrs", registers(&many), Flaw::Length);
+    refused("pcrs", registers(&many), Flaw::Value);
     refused("pcrs", vec![0xbf, 0xff], Flaw::Length);
-    refused("pcrs", vec![0xbb, 0, 0, 0, 1, 0, 0, 0, 0], Flaw::Length);
+    refused("pcrs", vec![0xbb, 0, 0, 0, 1, 0, 0, 0, 0], Flaw::Type);
+    refused("pcrs", without_length(0xbf, &registers(&many)[2..]), Flaw::Value);
+    refused("pcrs", without_length(0xbf, &registers(&[(0, &[0; 48]), (0, &[0; 48])])[1..]), Flaw::Twice);
+    refused("cabundle", without_length(0x9f, &cabundle(&[&[1][..]; 9])[1..]), Flaw::Length);
+    refused("cabundle", vec![0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff], Flaw::Type);
+}
+
+/// A map or an array that says its end instead of its length.
+fn without_length(head: u8, items: &[u8]) -> Vec<u8> {
+    [&[head][..], items, &[0xff]].concat()
+}
+
+/// As today's hypervisors write them.
+#[test]
+fn a_document_may_say_its_end_instead_of_its_length() {
+    let mut case = Case::new();
+    let (pcrs, certificates) = (case.field("pcrs").clone(), case.field("cabundle").clone());
+    *case.field("pcrs") = without_length(0xbf, &pcrs[1..]);
+    *case.field("cabundle") = without_length(0x9f, &certificates[1..]);
+    let whole = without_length(0xbf, &payload(&case.fields)[1..]);
+    let attestation = case.roots.verify(&case.hypervisor.sign(&whole), NOW).unwrap();
+    assert_eq!(attestation.condition_value("PCR4"), Some("04".repeat(32)));
+    for length in 0..whole.len() {
+        case.refusal(&case.hypervisor.sign(&whole[..length]));
+    }
+    assert_eq!(case.refusal(&case.hypervisor.sign(&[&whole[..], &[0xff]].concat())), field("payload", Flaw::Trailing));
+    assert_eq!(case.refusal(&case.hypervisor.sign(&without_length(0xbf, &[0x61]))), field("payload", Flaw::Type));
 }
 
 #[test]

@@ -39,7 +39,8 @@ class Hypervisor:
             "user_data": None,
             "nonce": None,
         }
-        protected, payload = cbor2.dumps(header), cbor2.dumps(payload)
+        # A map that says its end and not its length, as today's hypervisors write it.
+        protected, payload = cbor2.dumps(header), b"\xbf" + cbor2.dumps(payload)[1:] + b"\xff"
         signed = cbor2.dumps(["Signature1", protected, b"", payload])
         r, s = utils.decode_dss_signature(self._key.sign(signed, ec.ECDSA(hashes.SHA384())))
         message = [protected, {}, payload, r.to_bytes(48, "big") + s.to_bytes(48, "big")]
