@@ -7,11 +7,13 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use claviger_attestation::TrustRoots;
 use claviger_tls::{ClientCa, Stamps};
 use claviger_types::{NodeId, Partition, Region, TrustDomain};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::attestation_roots::AttestationConfig;
 use crate::client_cas::ApiCa;
 
 /// Everything a node is told.
@@ -35,6 +37,8 @@ pub(crate) struct Config {
     pub(crate) tls: TlsConfig,
     /// How the keyring is unsealed.
     pub(crate) seal: SealConfig,
+    /// Whose attestation documents are believed; nobody's if it is not there.
+    attestation: Option<AttestationConfig>,
     /// Raft timings.
     #[serde(default)]
     pub(crate) raft: RaftConfig,
@@ -50,6 +54,9 @@ pub(crate) struct Config {
     /// The CAs of clients, as `tls.api_ca` has them.
     #[serde(skip)]
     pub(crate) client_cas: Vec<ClientCa>,
+    /// What `attestation.trust_roots` holds.
+    #[serde(skip)]
+    pub(crate) attestation_roots: Option<TrustRoots>,
     /// The file that all this is from.
     #[serde(skip)]
     pub(crate) file: PathBuf,
@@ -268,6 +275,8 @@ impl Config {
             Some(span) => text.at(&span, problem),
             None => text.at_fault("api_ca", problem),
         })?;
+        let roots = config.attestation.as_ref().map(|attestation| attestation.roots(text.directory()));
+        config.attestation_roots = roots.transpose().map_err(|(span, problem)| text.at(&span, problem))?;
         config.check().map_err(|(field, problem)| text.at_fault(field, problem))?;
         Ok(config)
     }
@@ -326,6 +335,8 @@ fn line_of(text: &str, field: &str) -> Option<usize> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use claviger_types::Timestamp;
+
     use super::*;
 
     pub(crate) fn load(change: impl Fn(String) -> String) -> Result<Config, String> {
@@ -341,6 +352,32 @@ pub(crate) mod tests {
         let config = load(|text| text).unwrap();
         assert!(config.data_dir.is_absolute() && config.data_dir.ends_with("data"));
         assert!(config.admin_socket().ends_with("data/admin.sock"));
+    }
+
+    #[test]
+    fn roots_of_attestation_are_read_with_the_configuration() {
+        assert!(load(|text| text).unwrap().attestation_roots.is_none());
+        let dir = tempfile::tempdir().unwrap();
+        let roots = dir.path().join("roots.pem");
+        let with_roots = || {
+            let line = format!("\n[attestation]\ntrust_roots = \"{}\"\n", roots.display());
+            load(|text| text + &line).map(|config| config.attestation_roots.is_some())
+        };
+        let refused = |problem: &str| {
+            let error = with_roots().unwrap_err();
+            let is_whole = error.starts_with("node.toml:") && error.contains("roots.pem") && error.contains("AWS_NitroEnclaves_Root-G1");
+            assert!(is_whole && error.contains(problem), "{error}");
+        };
+        refused("cannot be read");
+        std::fs::write(&roots, "junk").unwrap();
+        refused("no certificate in it");
+        std::fs::write(&roots, vec![b' '; 1024 * 1024 + 1]).unwrap();
+        refused("more than 1048576 bytes");
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        std::fs::write(&roots, claviger_attestation::testing::Hypervisor::new(now).root_pem()).unwrap();
+        assert_eq!(with_roots(), Ok(true));
+        let unknown = load(|text| text + "\n[attestation]\nroots = \"x\"\n").unwrap_err();
+        assert!(unknown.starts_with("node.toml:") && unknown.contains("roots"), "{unknown}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod agent;
+mod attestation_roots;
 mod backup;
 mod bench;
 mod certificates;

@@ -137,7 +137,7 @@ impl Node {
             ServiceConfig { region: config.region.clone(), incarnation: record.incarnation, partition: record.partition.clone() };
         let backups = Backups::new(Arc::clone(&barrier));
         let service = Service::new(service_config, Arc::clone(&self.consensus), barrier, Arc::clone(&self.cache), reservations);
-        let service = Arc::new(service);
+        let service = Arc::new(service.with_attestation_roots(config.attestation_roots.clone()));
         late.set(replicator.router(Arc::new(Authority { service: Arc::clone(&service) })));
         let admin = NodeAdmin {
             region: config.region.clone(),

@@ -1,5 +1,6 @@
 //! What goes wrong inside, and the one place where that and the refusals of the state machine become what a client sees.
 
+use claviger_attestation::EnvelopeError;
 use claviger_barrier::BarrierError;
 use claviger_consensus::ProposeError;
 use claviger_crypto::CryptoError;
@@ -23,6 +24,9 @@ pub(crate) enum Fault {
     /// Cryptography failed for no fault of the client.
     #[error("a cryptographic operation failed")]
     Crypto(#[from] CryptoError),
+    /// Nothing could be encrypted for a recipient.
+    #[error("an answer could not be encrypted for its recipient")]
+    Envelope(#[from] EnvelopeError),
     /// A stored policy cannot be compiled, though its proposer had compiled it: nothing may rest on the others alone.
     #[error("the stored policy {0} cannot be compiled")]
     Policy(String, #[source] PolicyError),

@@ -21,6 +21,7 @@ mod key_policy;
 mod marker;
 mod metadata;
 mod operations;
+mod recipient;
 mod replica_authority;
 mod reservations;
 mod scheduler;

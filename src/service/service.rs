@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use claviger_attestation::TrustRoots;
 use claviger_barrier::Barrier;
 use claviger_consensus as consensus;
 use claviger_shapes::sts::CallerIdentity;
@@ -34,6 +35,8 @@ pub struct Service<R> {
     pub(crate) cache: Arc<KeyCache>,
     pub(crate) reservations: Arc<dyn ReplicaReservations>,
     pub(crate) usages: Usages,
+    /// Where the attestation documents of recipients must lead, if there can be any.
+    pub(crate) attestation_roots: Option<Arc<TrustRoots>>,
 }
 
 impl<R: consensus::Region> Service<R> {
@@ -46,7 +49,7 @@ impl<R: consensus::Region> Service<R> {
         cache: Arc<KeyCache>,
         reservations: Arc<dyn ReplicaReservations>,
     ) -> Self {
-        Self { config, region, barrier, cache, reservations, usages: Usages::default() }
+        Self { config, region, barrier, cache, reservations, usages: Usages::default(), attestation_roots: None }
     }
 
     /// Does what `request` asks, if the caller may. What a client cannot be told is logged here.
@@ -99,7 +102,7 @@ impl<R: consensus::Region> Service<R> {
                 Response::EnableKeyRotation
             }
             Request::Encrypt(request) => Response::Encrypt(self.encrypt(context, &request)?),
-            Request::GenerateDataKey(request) => Response::GenerateDataKey(self.generate_data_key(context, &request)?),
+            Request::GenerateDataKey(request) => Response::GenerateDataKey(self.generate_data_key(context, &request).await?),
             Request::GenerateDataKeyPair(request) => Response::GenerateDataKeyPair(self.generate_data_key_pair(context, &request).await?),
             Request::GenerateDataKeyPairWithoutPlaintext(request) => {
                 Response::GenerateDataKeyPairWithoutPlaintext(self.generate_data_key_pair_without_plaintext(context, &request).await?)
@@ -108,7 +111,7 @@ impl<R: consensus::Region> Service<R> {
                 Response::GenerateDataKeyWithoutPlaintext(self.generate_data_key_without_plaintext(context, &request)?)
             }
             Request::GenerateMac(request) => Response::GenerateMac(self.generate_mac(context, &request)?),
-            Request::GenerateRandom(request) => Response::GenerateRandom(self.generate_random(context, &request)?),
+            Request::GenerateRandom(request) => Response::GenerateRandom(self.generate_random(context, &request).await?),
             Request::GetKeyLastUsage(request) => Response::GetKeyLastUsage(self.get_key_last_usage(context, &request)?),
             Request::GetKeyPolicy(request) => Response::GetKeyPolicy(self.get_key_policy(context, &request)?),
             Request::GetKeyRotationStatus(request) => Response::GetKeyRotationStatus(self.get_key_rotation_status(context, &request)?),
@@ -170,17 +173,6 @@ impl<R: consensus::Region> Service<R> {
         self.gate_or(&context, ApiError::internal).await?;
         self.caller(&context.principal)?;
         Ok(CallerIdentity::of(&context.principal, &self.config.partition))
-    }
-
-    /// Refuses a Recipient: no attestation document can be verified yet, so nothing may be answered for one.
-    pub(crate) fn check_recipient(&self, recipient: Option<&claviger_shapes::Recipient>) -> Result<(), ApiError> {
-        match recipient {
-            None => Ok(()),
-            Some(_) => Err(ApiError::new(
-                ErrorCode::UnsupportedOperation,
-                "Recipient is not supported: this region verifies no attestation documents.",
-            )),
-        }
     }
 
     /// The read gate: what is read after it, cached or not, is not older than any change that was answered before it; nor is

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use claviger_attestation::Attestation;
 use claviger_policy::{Action, GrantTerms, Texts};
 use claviger_shapes::EncryptionContext;
 use claviger_types::{
@@ -28,6 +29,8 @@ pub(crate) struct Ask<'a> {
     pub(crate) new_grant: Option<NewGrant<'a>>,
     /// What its one parameter is, of the operations that have one.
     pub(crate) parameters: Parameters,
+    /// Whom the answer is for, of the operations that can have a recipient.
+    pub(crate) attestation: Option<&'a Attestation>,
     /// It is about a grant, so `kms:GrantIsForAWSResource` has a value.
     pub(crate) is_of_grants: bool,
 }
@@ -92,6 +95,7 @@ impl<'a> Ask<'a> {
             new_grant: None,
             is_of_grants: false,
             parameters: Parameters::None,
+            attestation: None,
         }
     }
 

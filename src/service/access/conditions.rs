@@ -52,7 +52,7 @@ impl policy::Context for Conditions<'_> {
             ConditionKey::CurrentTime | ConditionKey::EpochTime => self.time(),
             ConditionKey::RequestedRegion => Value::Text(self.region.as_str()),
             ConditionKey::ViaAwsService => Value::Bool(false),
-            ConditionKey::PrincipalOrgId | ConditionKey::ViaService | ConditionKey::RecipientAttestation(_) => Value::Absent,
+            ConditionKey::PrincipalOrgId | ConditionKey::ViaService => Value::Absent,
             _ => self.of_request(key),
         }
     }
@@ -66,6 +66,9 @@ impl Conditions<'_> {
             ConditionKey::EncryptionAlgorithm => text(ask.encryption_algorithm.map(|algorithm| algorithm.as_str())),
             ConditionKey::EncryptionContextKeys => ask.encryption_context.map_or(Value::Absent, |context| Value::Many(context)),
             ConditionKey::EncryptionContext(name) => text(ask.encryption_context.and_then(|context| find_ignoring_case(context, name))),
+            ConditionKey::RecipientAttestation(name) => {
+                ask.attestation.and_then(|attestation| attestation.condition_value(name)).map_or(Value::Absent, Value::Made)
+            }
             ConditionKey::ReEncryptOnSameKey => truth(ask.is_re_encrypt_on_same_key),
             ConditionKey::BypassPolicyLockoutSafetyCheck => truth(ask.bypasses_lockout_check),
             ConditionKey::ReplicaRegion => text(ask.replica_region.map(Region::as_str)),

@@ -1,6 +1,7 @@
 //! GenerateDataKeyPair and GenerateDataKeyPairWithoutPlaintext: a key pair for use outside, its private key encrypted under a
 //! symmetric key.
 
+use claviger_attestation::Attestation;
 use claviger_consensus as consensus;
 use claviger_crypto::material;
 use claviger_policy::Action;
@@ -11,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::access::{Ask, Parameters};
 use crate::error::Fault;
+use crate::recipient::Answer;
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
@@ -19,15 +21,16 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: &DataKeyPairRequest,
     ) -> Result<GenerateDataKeyPairResponse, ApiError> {
-        self.check_recipient(request.recipient.as_ref())?;
-        let (plaintext, pair) = self.data_key_pair(context, request, Operation::GenerateDataKeyPair).await?;
+        let recipient = self.attested(request.recipient.as_ref()).await?;
+        let (plaintext, pair) = self.data_key_pair(context, request, Operation::GenerateDataKeyPair, recipient.attestation()).await?;
+        let Answer { plaintext: private_key_plaintext, ciphertext_for_recipient } = recipient.answer(plaintext).await?;
         Ok(GenerateDataKeyPairResponse {
             private_key_ciphertext_blob: pair.private_key_ciphertext_blob,
-            private_key_plaintext: Some(plaintext),
+            private_key_plaintext,
             public_key: pair.public_key,
             key: pair.key,
             key_pair_spec: pair.key_pair_spec,
-            ciphertext_for_recipient: None,
+            ciphertext_for_recipient,
             key_material_id: pair.key_material_id,
         })
     }
@@ -37,7 +40,7 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: &DataKeyPairRequest,
     ) -> Result<GenerateDataKeyPairWithoutPlaintextResponse, ApiError> {
-        Ok(self.data_key_pair(context, request, Operation::GenerateDataKeyPairWithoutPlaintext).await?.1)
+        Ok(self.data_key_pair(context, request, Operation::GenerateDataKeyPairWithoutPlaintext, None).await?.1)
     }
 
     async fn data_key_pair(
@@ -45,6 +48,7 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: &DataKeyPairRequest,
         operation: Operation,
+        attestation: Option<&Attestation>,
     ) -> Result<(Zeroizing<Vec<u8>>, GenerateDataKeyPairWithoutPlaintextResponse), ApiError> {
         let (action, usage) = match operation {
             Operation::GenerateDataKeyPair => (Action::GenerateDataKeyPair, UsageOperation::GenerateDataKeyPair),
@@ -54,7 +58,7 @@ impl<R: consensus::Region> Service<R> {
         let key = {
             let algorithm = EncryptionAlgorithm::SymmetricDefault;
             let asked = Ask::encrypting(action, &request.encryption_context, algorithm);
-            let ask = Ask { parameters: Parameters::KeyPair(request.key_pair_spec), ..asked };
+            let ask = Ask { parameters: Parameters::KeyPair(request.key_pair_spec), attestation, ..asked };
             let key = self.with_key(context, &request.key, &ask, |allowed| Ok(allowed.key))?;
             key.check_encryption(algorithm, &request.encryption_context, operation)?;
             key

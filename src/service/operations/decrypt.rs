@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::access::{Ask, Subject};
 use crate::cached_key::CachedKey;
 use crate::error::Fault;
+use crate::recipient::Answer;
 use crate::{Context, Service};
 
 /// What a ciphertext says of itself, unless it cannot be one.
@@ -53,10 +54,13 @@ impl Source {
 
 impl<R: consensus::Region> Service<R> {
     pub(crate) async fn decrypt(&self, context: &Context, request: &DecryptRequest) -> Result<DecryptResponse, ApiError> {
-        self.check_recipient(request.recipient.as_ref())?;
+        let recipient = self.attested(request.recipient.as_ref()).await?;
         self.check_grant_tokens(&request.grant_tokens)?;
-        let ask = Ask::encrypting(Action::Decrypt, &request.encryption_context, request.encryption_algorithm);
-        let source = self.source(context, request.key.as_ref(), &request.ciphertext_blob, &ask)?;
+        let source = {
+            let ask = Ask::encrypting(Action::Decrypt, &request.encryption_context, request.encryption_algorithm);
+            let ask = Ask { attestation: recipient.attestation(), ..ask };
+            self.source(context, request.key.as_ref(), &request.ciphertext_blob, &ask)?
+        };
         source.key.check_encryption(request.encryption_algorithm, &request.encryption_context, Operation::Decrypt)?;
         source.key.check_state(StateClass::Cryptography)?;
         if request.dry_run == DryRun::IgnoringCiphertext {
@@ -66,10 +70,12 @@ impl<R: consensus::Region> Service<R> {
         let (plaintext, key_material_id) = opened.await?;
         request.dry_run.check()?;
         self.usages.note(&source.key, UsageOperation::Decrypt, context);
+        let key_material_id = key_material_id.filter(|_| !recipient.is_recipient());
+        let Answer { plaintext, ciphertext_for_recipient } = recipient.answer(plaintext).await?;
         Ok(DecryptResponse {
             key: source.key.arn.clone(),
-            plaintext: Some(plaintext),
-            ciphertext_for_recipient: None,
+            plaintext,
+            ciphertext_for_recipient,
             encryption_algorithm: request.encryption_algorithm,
             key_material_id,
         })

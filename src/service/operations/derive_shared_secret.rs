@@ -9,6 +9,7 @@ use claviger_types::KeyUsage;
 
 use crate::access::{Ask, Parameters};
 use crate::error::{Fault, not_computed};
+use crate::recipient::Answer;
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
@@ -17,11 +18,14 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: DeriveSharedSecretRequest,
     ) -> Result<DeriveSharedSecretResponse, ApiError> {
-        self.check_recipient(request.recipient.as_ref())?;
+        let recipient = self.attested(request.recipient.as_ref()).await?;
         self.check_grant_tokens(&request.grant_tokens)?;
         let key_agreement_algorithm = request.key_agreement_algorithm;
-        let ask = Ask { parameters: Parameters::Agreement(key_agreement_algorithm), ..Ask::new(Action::DeriveSharedSecret) };
-        let key = self.with_key(context, &request.key, &ask, |allowed| Ok(allowed.key))?;
+        let key = {
+            let (parameters, attestation) = (Parameters::Agreement(key_agreement_algorithm), recipient.attestation());
+            let ask = Ask { parameters, attestation, ..Ask::new(Action::DeriveSharedSecret) };
+            self.with_key(context, &request.key, &ask, |allowed| Ok(allowed.key))?
+        };
         key.check_usage(KeyUsage::KeyAgreement, Operation::DeriveSharedSecret)?;
         key.check_state(StateClass::Cryptography)?;
         request.dry_run.check()?;
@@ -30,12 +34,13 @@ impl<R: consensus::Region> Service<R> {
             OpenMaterial::Agreement(material) => material.derive(&public_key).map_err(not_computed),
             _ => Err(Fault::OtherMaterial.into()),
         });
-        let shared_secret = Some(derived.await?);
+        let shared_secret = derived.await?;
         self.usages.note(&key, UsageOperation::DeriveSharedSecret, context);
+        let Answer { plaintext: shared_secret, ciphertext_for_recipient } = recipient.answer(shared_secret).await?;
         Ok(DeriveSharedSecretResponse {
             key: key.arn.clone(),
             shared_secret,
-            ciphertext_for_recipient: None,
+            ciphertext_for_recipient,
             key_agreement_algorithm,
             key_origin: key.origin,
         })

@@ -1,5 +1,6 @@
 //! GenerateDataKey: a random key, in clear and encrypted.
 
+use claviger_attestation::Attestation;
 use claviger_consensus as consensus;
 use claviger_crypto::random;
 use claviger_policy::Action;
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::access::Ask;
 use crate::error::Fault;
+use crate::recipient::Answer;
 use crate::{Context, Service};
 
 /// A data key in both forms.
@@ -21,20 +23,23 @@ pub(super) struct DataKey {
 }
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) fn generate_data_key(&self, context: &Context, request: &DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
-        self.check_recipient(request.recipient.as_ref())?;
-        let DataKey { plaintext, ciphertext_blob, arn, material_id } = self.data_key(context, request, Operation::GenerateDataKey)?;
-        Ok(GenerateDataKeyResponse {
-            ciphertext_blob,
-            plaintext: Some(plaintext),
-            key: arn,
-            ciphertext_for_recipient: None,
-            key_material_id: Some(material_id),
-        })
+    pub(crate) async fn generate_data_key(&self, context: &Context, request: &DataKeyRequest) -> Result<GenerateDataKeyResponse, ApiError> {
+        let recipient = self.attested(request.recipient.as_ref()).await?;
+        let made = self.data_key(context, request, Operation::GenerateDataKey, recipient.attestation())?;
+        let DataKey { plaintext, ciphertext_blob, arn, material_id } = made;
+        let key_material_id = Some(material_id).filter(|_| !recipient.is_recipient());
+        let Answer { plaintext, ciphertext_for_recipient } = recipient.answer(plaintext).await?;
+        Ok(GenerateDataKeyResponse { ciphertext_blob, plaintext, key: arn, ciphertext_for_recipient, key_material_id })
     }
 
     /// What both data key operations do before one of them forgets the plaintext.
-    pub(super) fn data_key(&self, context: &Context, request: &DataKeyRequest, operation: Operation) -> Result<DataKey, ApiError> {
+    pub(super) fn data_key(
+        &self,
+        context: &Context,
+        request: &DataKeyRequest,
+        operation: Operation,
+        attestation: Option<&Attestation>,
+    ) -> Result<DataKey, ApiError> {
         let (action, usage) = match operation {
             Operation::GenerateDataKey => (Action::GenerateDataKey, UsageOperation::GenerateDataKey),
             _ => (Action::GenerateDataKeyWithoutPlaintext, UsageOperation::GenerateDataKeyWithoutPlaintext),
@@ -42,6 +47,7 @@ impl<R: consensus::Region> Service<R> {
         self.check_grant_tokens(&request.grant_tokens)?;
         // There is no member for the algorithm: it is the only one that such keys have.
         let ask = Ask::encrypting(action, &request.encryption_context, EncryptionAlgorithm::SymmetricDefault);
+        let ask = Ask { attestation, ..ask };
         let key = self.with_key(context, &request.key, &ask, |allowed| Ok(allowed.key))?;
         key.check_encryption(EncryptionAlgorithm::SymmetricDefault, &request.encryption_context, operation)?;
         key.check_state(StateClass::Cryptography)?;

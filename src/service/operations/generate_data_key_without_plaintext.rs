@@ -11,7 +11,7 @@ impl<R: consensus::Region> Service<R> {
         context: &Context,
         request: &DataKeyRequest,
     ) -> Result<GenerateDataKeyWithoutPlaintextResponse, ApiError> {
-        let data_key = self.data_key(context, request, Operation::GenerateDataKeyWithoutPlaintext)?;
+        let data_key = self.data_key(context, request, Operation::GenerateDataKeyWithoutPlaintext, None)?;
         Ok(GenerateDataKeyWithoutPlaintextResponse {
             ciphertext_blob: data_key.ciphertext_blob,
             key: data_key.arn,

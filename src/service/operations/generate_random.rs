@@ -8,14 +8,20 @@ use zeroize::Zeroizing;
 
 use crate::access::Ask;
 use crate::error::Fault;
+use crate::recipient::Answer;
 use crate::{Context, Service};
 
 impl<R: consensus::Region> Service<R> {
-    pub(crate) fn generate_random(&self, context: &Context, request: &GenerateRandomRequest) -> Result<GenerateRandomResponse, ApiError> {
-        self.check_recipient(request.recipient.as_ref())?;
-        self.allowed_here(context, &Ask::new(Action::GenerateRandom))?;
+    pub(crate) async fn generate_random(
+        &self,
+        context: &Context,
+        request: &GenerateRandomRequest,
+    ) -> Result<GenerateRandomResponse, ApiError> {
+        let recipient = self.attested(request.recipient.as_ref()).await?;
+        self.allowed_here(context, &Ask { attestation: recipient.attestation(), ..Ask::new(Action::GenerateRandom) })?;
         let mut plaintext = Zeroizing::new(vec![0; request.number_of_bytes]);
         random::fill(&mut plaintext).map_err(Fault::from)?;
-        Ok(GenerateRandomResponse { plaintext: Some(plaintext), ciphertext_for_recipient: None })
+        let Answer { plaintext, ciphertext_for_recipient } = recipient.answer(plaintext).await?;
+        Ok(GenerateRandomResponse { plaintext, ciphertext_for_recipient })
     }
 }

@@ -13,6 +13,7 @@ mod listing;
 mod once;
 mod policies;
 mod races;
+mod recipients;
 mod replica_authority;
 mod replicas;
 mod replicate;
