@@ -5,6 +5,8 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 VENV := .venv
 JAVASCRIPT := tests/clients/javascript
+# A workspace of its own: what it links is none of the product's.
+RUST := tests/clients/rust/Cargo.toml
 DEMO_ARGS ?=
 CHAOS_ARGS ?=
 BENCH_ARGS ?=
@@ -21,6 +23,7 @@ test: lint deny unit known-bugs clients
 
 fix:
 	cargo fmt --all
+	cargo fmt --manifest-path $(RUST)
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 build: setup
@@ -28,11 +31,13 @@ build: setup
 
 lint: setup
 	cargo fmt --all --check
+	cargo fmt --manifest-path $(RUST) --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 deny: setup
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version 0.20.2
 	cargo deny --all-features check bans licenses sources
+	cargo deny --manifest-path $(RUST) --all-features check --allow license-not-encountered bans licenses sources
 
 # Unit and property tests of every crate, and the tests that run real processes from Rust (tests/it).
 unit: setup
