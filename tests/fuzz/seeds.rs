@@ -57,6 +57,11 @@ impl Seeds {
         assert!(path.exists(), "{} is absent: see docs/testing.md", path.display());
     }
 
+    /// A seed that is there, for others to be made of: what a mutation mends must be one that is known to be good.
+    fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(corpus::seeds_of(self.target).join(name)).unwrap()
+    }
+
     fn text(&self, name: impl AsRef<str>, text: impl AsRef<str>) {
         self.add(name, || text.as_ref().as_bytes().to_vec());
     }
@@ -74,8 +79,8 @@ fn seeds_of_keys() {
     seeds.add("ok-empty", || seal(b""));
     seeds.add("ok-text", || seal(b"forty-two"));
     seeds.add("ok-4096", || seal(&[1; 4096]));
-    seeds.add("bad-cut", || seal(b"")[..100].to_vec());
-    seeds.add("bad-version", || [&[2], &seal(b"x")[1..]].concat());
+    seeds.add("bad-cut", || seeds.read("ok-empty")[..100].to_vec());
+    seeds.add("bad-version", || [&[2], &seeds.read("ok-text")[1..]].concat());
     let elsewhere = EncryptionContext::new(&BTreeMap::new()).unwrap();
     seeds.add("bad-context", || blob::seal(&keys::secret(7), key, material_id, &elsewhere, b"x").unwrap());
     seeds.add("bad-material", || blob::seal(&keys::secret(8), key, material_id, &keys::context(), b"x").unwrap());
@@ -518,7 +523,7 @@ fn seeds_of_sealed_things() {
         seeds.add(format!("ok-{kind}"), || behind(kind, seal(&sealed::place(kind).unwrap(), &vec![8; bytes]).as_bytes()));
     }
     seeds.add("ok-material-long", || behind("material", seal(&sealed::place("material").unwrap(), &[8; 1200]).as_bytes()));
-    seeds.add("bad-place", || behind("id-secret", seal(&sealed::place("material").unwrap(), &[8; 32]).as_bytes()));
+    seeds.add("bad-place", || behind("id-secret", &seeds.read("ok-material")["material\n".len()..]));
     seeds.add("bad-root-key", || {
         let other = claviger_barrier::RootKey::from_secret(Secret32::random().unwrap());
         behind("keyring", Keyring::generate().unwrap().seal(&other).unwrap().as_bytes())
@@ -544,9 +549,9 @@ fn seeds_of_sealed_things() {
     };
     seeds.add("ok-region", make);
     seeds.add("bad-cut", || {
-        let mut cut = make();
+        let mut cut = seeds.read("ok-region");
         cut.truncate(cut.len() - 40);
         cut
     });
-    seeds.add("bad-magic", || [b"claviger Backup\n".as_slice(), &make()[16..]].concat());
+    seeds.add("bad-magic", || [b"claviger Backup\n".as_slice(), &seeds.read("ok-region")[16..]].concat());
 }
