@@ -25,6 +25,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("agent", &["types", "shapes", "tls", "sigv4"]),
     ("bench", &["types", "shapes", "tls"]),
     ("operator", &["types", "shapes", "policy", "tls"]),
+    // Tests of what they read, in tests/fuzz. Nothing imports it.
+    ("fuzz", &["types", "shapes", "crypto", "policy", "state", "barrier", "backup", "tls", "consensus", "replication", "sigv4"]),
 ];
 
 #[test]
