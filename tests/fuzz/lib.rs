@@ -8,6 +8,7 @@
 
 pub mod corpus;
 mod heap;
+mod json;
 pub mod mutation;
 pub mod targets;
 
@@ -54,21 +55,21 @@ macro_rules! target {
 /// Every target.
 pub const TARGETS: &[Target] = &[
     target!(keys::blob, 100_000, SMALL),
-    target!(keys::private_key, 20_000, SMALL),
+    target!(keys::private_key, 12_000, SMALL),
     target!(keys::public_key, 100_000, SMALL),
     target!(keys::wrapped_material, 5_000, SMALL),
     target!(keys::region_batch, 10_000, RECORD),
     target!(signatures::signature, 25_000, SMALL),
     target!(signatures::sigv4, 150_000, SMALL),
-    target!(requests::kms_request, 300_000, TREE),
+    target!(requests::kms_request, 150_000, TREE),
     target!(requests::sts_form, 200_000, SMALL),
-    target!(policies::policy, 2_000, TREE),
+    target!(policies::policy, 10_000, TREE),
     target!(names::name, 300_000, SMALL),
     target!(certificates::certificate, 100_000, SMALL),
     target!(certificates::revocation_list, 100_000, SMALL),
     target!(peers::node_message, 300_000, RECORD),
     target!(peers::region_message, 300_000, RECORD),
-    target!(states::command, 150_000, RECORD),
+    target!(states::command, 100_000, RECORD),
     target!(states::record, 400_000, RECORD),
     target!(sealed::sealed_record, 100_000, SMALL),
     target!(sealed::backup, 50_000, RECORD),

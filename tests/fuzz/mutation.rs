@@ -2,6 +2,8 @@
 
 use fastrand::Rng;
 
+use crate::json;
+
 /// Inputs that grow by a mutation stay below this; [`blown_up`] makes the large ones.
 const BYTES_MAX: usize = 64 << 10;
 
@@ -14,7 +16,13 @@ const NUMBERS: &[u64] =
 /// # Panics
 /// When there is no seed.
 pub fn mutated(seeds: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
-    let mut input = rng.choice(seeds).expect("a target has seeds").to_vec();
+    let seed = rng.choice(seeds).expect("a target has seeds");
+    if rng.bool()
+        && let Some(input) = json::mutated(seed, rng.choice(seeds).expect("a target has seeds"), rng)
+    {
+        return input;
+    }
+    let mut input = seed.to_vec();
     // Mostly one change or two: what is changed more is refused by the first check that there is.
     let changes = 1 + rng.u32(..).trailing_ones().min(5);
     for _ in 0..changes {

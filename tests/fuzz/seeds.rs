@@ -352,7 +352,7 @@ fn seeds_of_policies_and_names() {
         "Null": {"kms:ViaService": "true"},
     });
     seeds.text("ok-conditions", document(json!([statement(json!({"Condition": conditions}))])));
-    let heavy = json!({"StringLike": {"kms:EncryptionContext:long": vec![format!("*{}b", "a?".repeat(200)); 6]}});
+    let heavy = json!({"StringLike": {"kms:EncryptionContext:long": vec![format!("*{}b", "a?".repeat(100)); 2]}});
     seeds.text("ok-heavy", document(json!([statement(json!({"Condition": heavy}))])));
     seeds.text("bad-unknown", document(json!([statement(json!({"Effects": "Allow"}))])));
     seeds.text("bad-operator", document(json!([statement(json!({"Condition": {"StringAlmost": {"a:b": "c"}}}))])));
