@@ -3,6 +3,8 @@
 //! `CLAVIGER_FUZZ_TIMES=20` tries twenty times as many mutations, `CLAVIGER_FUZZ_SEED=7` others. An input that breaks something is
 //! left in `target/tmp`, to become a seed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod seeds;
 
 use std::io::Write;

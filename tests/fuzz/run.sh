@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 seconds=${FUZZ_SECONDS:-60}
-read -ra targets <<<"${FUZZ_TARGETS:-$(ls tests/fuzz/seeds)}"
+read -ra targets <<<"${FUZZ_TARGETS:-$(ls tests/fuzz/seeds | xargs)}"
 built=target/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
 

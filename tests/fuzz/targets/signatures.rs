@@ -37,6 +37,9 @@ pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 /// When they were signed, seconds since the epoch.
 pub const SIGNED_AT_S: u64 = 1_440_938_160;
 
+/// What nobody can change without the secret: the signed headers that are always there, and the body.
+type Signed = ([Option<String>; 4], Vec<u8>);
+
 /// A request: a line of method and target, lines of headers, an empty line, and the body. Lines end with a line feed.
 struct Text<'a> {
     method: Method,
@@ -68,16 +71,15 @@ impl<'a> Text<'a> {
         Some(Self { method: method.parse().ok()?, uri: uri.parse().ok()?, headers, body: rest })
     }
 
-    /// What nobody can change without the secret.
-    fn signed(&self) -> (Vec<Option<String>>, Vec<u8>) {
+    fn signed(&self) -> Signed {
         let value = |name| self.headers.get(name).map(|value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        (["host", "x-amz-date", "x-amz-target", "x-amz-content-sha256"].map(value).into(), self.body.to_vec())
+        (["host", "x-amz-date", "x-amz-target", "x-amz-content-sha256"].map(value), self.body.to_vec())
     }
 }
 
 /// A request to the agent. Its signature is good if what it signs is what was signed.
 pub fn sigv4(input: &[u8]) -> bool {
-    static GENUINE: LazyLock<Vec<(Vec<Option<String>>, Vec<u8>)>> = LazyLock::new(|| {
+    static GENUINE: LazyLock<Vec<Signed>> = LazyLock::new(|| {
         let genuine = seeds("sigv4").into_iter().filter(|seed| seed.name.starts_with("ok-"));
         genuine.map(|seed| Text::parse(&seed.bytes).expect("a request").signed()).collect()
     });
