@@ -63,7 +63,7 @@ pub const TARGETS: &[Target] = &[
     target!(signatures::sigv4, 150_000, SMALL),
     target!(requests::kms_request, 150_000, TREE),
     target!(requests::sts_form, 200_000, SMALL),
-    target!(policies::policy, 10_000, TREE),
+    target!(policies::policy, 3_000, TREE),
     target!(names::name, 300_000, SMALL),
     target!(certificates::certificate, 100_000, SMALL),
     target!(certificates::revocation_list, 100_000, SMALL),
