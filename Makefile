@@ -5,6 +5,8 @@ SHELL := /bin/bash
 export PATH := $(HOME)/.cargo/bin:$(PATH)
 VENV := .venv
 JAVASCRIPT := tests/clients/javascript
+# A workspace of its own: what it links is none of the product's.
+RUST := tests/clients/rust/Cargo.toml
 DEMO_ARGS ?=
 CHAOS_ARGS ?=
 BENCH_ARGS ?=
@@ -12,7 +14,11 @@ BENCH_ARGS ?=
 # Seeds that `make sim` runs.
 SEEDS ?= 1000
 
-.PHONY: demo test fix build lint deny unit sim known-bugs clients venv chaos bench setup clean
+# How long `make fuzz` takes for each target, and which: all, or some by name.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS ?=
+
+.PHONY: demo test fix build lint deny unit sim fuzz known-bugs clients venv chaos bench setup clean
 
 demo: build
 	target/debug/claviger demo $(DEMO_ARGS)
@@ -21,6 +27,7 @@ test: lint deny unit known-bugs clients
 
 fix:
 	cargo fmt --all
+	cargo fmt --manifest-path $(RUST)
 	cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 
 build: setup
@@ -28,11 +35,13 @@ build: setup
 
 lint: setup
 	cargo fmt --all --check
+	cargo fmt --manifest-path $(RUST) --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 deny: setup
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny --version 0.20.2
-	cargo deny --all-features check bans licenses sources
+	cargo deny --workspace --all-features check bans licenses sources
+	cargo deny --manifest-path $(RUST) --all-features check --allow license-not-encountered --allow license-exception-not-encountered bans licenses sources
 
 # Unit and property tests of every crate, and the tests that run real processes from Rust (tests/it).
 unit: setup
@@ -41,6 +50,10 @@ unit: setup
 # The simulation of whole regions (docs/testing.md), with more seeds than `unit` runs.
 sim: setup
 	CLAVIGER_SIM_SEEDS=$(SEEDS) cargo test --locked --test sim -- --nocapture --exact seeds::seeds_hold
+
+# Everything that reads what others chose, under libFuzzer (docs/testing.md); `unit` runs the same targets on their seeds.
+fuzz: setup
+	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_TARGETS="$(FUZZ_TARGETS)" tests/fuzz/run.sh
 
 # The simulation again, with bugs in it: it must catch each. It leaves the ordinary program in target/debug.
 known-bugs: setup

@@ -194,7 +194,7 @@ pub(crate) fn check_sender(vote: &Vote, from: NodeId) -> Result<(), Refused> {
 }
 
 /// What openraft takes for granted of a leader.
-fn check_entries(message: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refused> {
+pub(crate) fn check_entries(message: &AppendEntriesRequest<TypeConfig>) -> Result<(), Refused> {
     let leader = &message.vote.leader_id;
     let mut last = message.prev_log_id;
     for entry in &message.entries {

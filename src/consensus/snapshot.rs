@@ -44,12 +44,12 @@ const PACE_BYTES_PER_SECOND: u64 = 1024 * 1024;
 const SEND_WITHIN: Duration = Duration::from_secs(60);
 
 #[derive(Serialize, Deserialize)]
-struct Header {
-    vote: Vote,
-    meta: SnapshotMeta,
-    name: String,
-    manifest: Bytes,
-    files: Vec<String>,
+pub(crate) struct Header {
+    pub(crate) vote: Vote,
+    pub(crate) meta: SnapshotMeta,
+    pub(crate) name: String,
+    pub(crate) manifest: Bytes,
+    pub(crate) files: Vec<String>,
 }
 
 /// Sends a snapshot and waits until it is installed or refused for a greater vote; with an error, how long it could take.

@@ -1,4 +1,4 @@
-"""Programs that were written for AWS KMS, through the agent: the AWS Encryption SDK for Python, and the AWS SDK for JavaScript."""
+"""Programs that were written for AWS KMS, through the agent: the AWS Encryption SDK for Python, the AWS SDKs for JavaScript and Rust."""
 
 import json
 import os
@@ -102,3 +102,37 @@ def test_javascript_sdk(deployment, through_agent):
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
     assert answer == {"opened": "from javascript", "elsewhere": "from javascript", "refused": "InvalidCiphertextException", "signed": True}
+
+
+ROOT = pathlib.Path(__file__).parents[2]
+RUST = ROOT / "tests/clients/rust/Cargo.toml"
+RUST_BUILT = ROOT / "target/clients/rust"
+
+
+@pytest.fixture(scope="module")
+def rust_session():
+    """The program, built. It is a workspace of its own, so that the product is built without AWS's SDK."""
+    command = ["cargo", "build", "--quiet", "--locked", "--manifest-path", str(RUST), "--target-dir", str(RUST_BUILT)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return RUST_BUILT / "debug/rust-sdk-session"
+
+
+def test_rust_sdk(deployment, rust_session, through_agent):
+    stranger = deployment.identities["bob"]
+    program = [str(rust_session), THERE, stranger["access_key_id"], stranger["secret_access_key"]]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout) == {
+        "encryption": {"opened": True, "by": True},
+        "data_key": {"bytes": 32, "opened": True},
+        "signature": {"verified": True, "of_another_message": True},
+        "mac": {"bytes": 32, "verified": True},
+        "regions": {"opened": True, "in": THERE},
+        "errors": {
+            "NotFoundException": True,
+            "InvalidCiphertextException": True,
+            "DisabledException": True,
+            "AccessDeniedException": True,
+            "with_a_message": True,
+        },
+    }

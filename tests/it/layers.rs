@@ -27,6 +27,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("bench", &["types", "shapes", "tls"]),
     ("operator", &["types", "shapes", "policy", "tls"]),
     ("chaos", &[]),
+    // Tests of what they read, in tests/fuzz. Nothing imports it.
+    ("fuzz", &["types", "shapes", "crypto", "policy", "state", "barrier", "backup", "tls", "consensus", "replication", "sigv4"]),
 ];
 
 #[test]

@@ -1,0 +1,11 @@
+//! The targets, by what they read.
+
+pub mod certificates;
+pub mod keys;
+pub mod names;
+pub mod peers;
+pub mod policies;
+pub mod requests;
+pub mod sealed;
+pub mod signatures;
+pub mod states;
