@@ -75,11 +75,13 @@ impl Holding {
             .map(|(_, status)| status)
     }
 
-    /// Rule 6: whether the target of the offer will never take it.
+    /// Rule 6: whether the target of the offer will never take it. One that was restored since does not know what it did before.
     fn is_refused(&self, told: &[&StatusRecord]) -> bool {
-        let Some(target) = &self.document.offer else { return false };
-        let born = self.document.members.get(target).map(|member| &member.born);
-        told.iter().filter(|status| status.region == *target).any(|status| {
+        let Some((target, member)) = self.document.offer.as_ref().and_then(|target| self.document.members.get_key_value(target)) else {
+            return false;
+        };
+        let born = Some(&member.born);
+        told.iter().filter(|status| status.region == *target && Some(status.incarnation) == member.life).any(|status| {
             let refused = status.refused.as_ref().is_some_and(|refused| *refused >= self.document.version);
             refused || (status.presence == Presence::Gone && status.member_since.as_ref() >= born)
         })
