@@ -157,9 +157,7 @@ impl World {
             actions.extend(others.clone().map(|target| Action::Reserve { at: target, primary: at }));
         }
         actions.extend(others.clone().map(|target| Action::Replicate { primary: at, target }));
-        if budget.handoffs > 0 {
-            actions.extend(others.map(|target| Action::Offer { primary: at, target }));
-        }
+        actions.extend(others.map(|target| Action::Offer { primary: at, target }));
     }
 
     fn actions_of_holder(&self, at: usize, actions: &mut Vec<Action>) {

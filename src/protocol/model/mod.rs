@@ -70,8 +70,8 @@ struct Explored {
     whole: bool,
     depth: usize,
     took: Duration,
-    /// The first property that was found broken, and how.
-    broken: Option<(&'static str, String)>,
+    /// The properties that were found broken by the shortest path, and that path.
+    broken: Option<(Vec<&'static str>, String)>,
 }
 
 /// Explores `scope`, breadth first, until a property is broken or `states` were generated.
@@ -86,10 +86,11 @@ fn explore(scope: Scope, deep: bool, states: usize, threads: usize) -> Explored 
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
-    let broken = checker.discoveries().into_iter().min_by_key(|(_, path)| path.clone().into_actions().len());
-    let broken = broken.map(|(name, path)| {
-        let steps: Vec<String> = path.into_actions().iter().map(|action| format!("{action:?}")).collect();
-        (name, steps.join("\n  "))
+    let mut found: Vec<_> = checker.discoveries().into_iter().map(|(name, path)| (path.into_actions(), name)).collect();
+    found.sort_by_key(|(path, name)| (path.len(), *name));
+    let broken = found.first().map(|(path, _)| {
+        let steps: Vec<String> = path.iter().map(|action| format!("{action:?}")).collect();
+        (found.iter().filter(|(other, _)| other == path).map(|(_, name)| *name).collect(), steps.join("\n  "))
     });
     Explored {
         states: checker.unique_state_count(),
@@ -115,8 +116,8 @@ fn explore_all(deep: bool, states: usize) {
             if explored.whole { "yes" } else { "" },
             explored.took
         );
-        if let Some((property, path)) = explored.broken {
-            panic!("{property} is broken in {}:\n  {path}", scope.name);
+        if let Some((properties, path)) = explored.broken {
+            panic!("{properties:?} are broken in {}:\n  {path}", scope.name);
         }
     }
     println!("{total} states");

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use super::explore;
-use super::ghost::{CONVERGENCE, DECRYPTABLE, NOT_LOST, ONE_LINE};
+use super::ghost::{DECRYPTABLE, NOT_LOST, ONE_LINE};
 use super::scope::SCOPES;
 use crate::known_bugs::{Bug, VARIABLE};
 
@@ -24,7 +24,7 @@ const fn expected(bug: Bug) -> (&'static str, &'static str) {
         Bug::DocumentsReplaced => ("return", DECRYPTABLE),
         Bug::DeletionBeforeAcknowledgement => ("last-copy", NOT_LOST),
         Bug::HandoffWithoutConsent => ("handoff", ONE_LINE),
-        Bug::GoneWithoutSince => ("re-creation", CONVERGENCE),
+        Bug::GoneWithoutSince => ("late-word", NOT_LOST),
         Bug::IncarnationIgnored => ("restore", DECRYPTABLE),
     }
 }
@@ -36,10 +36,10 @@ fn hunt() {
     let bug = Bug::ALL.iter().find(|bug| bug.name() == name).copied().unwrap();
     let (scope, _) = expected(bug);
     let scope = SCOPES.iter().find(|candidate| candidate.name == scope).unwrap();
-    let explored = explore(*scope, false, STATES, 2);
-    let (property, path) = explored.broken.unwrap_or_else(|| panic!("{} states and nothing found", explored.states));
+    let explored = explore(*scope, false, STATES, 1);
+    let (properties, path) = explored.broken.unwrap_or_else(|| panic!("{} states and nothing found", explored.states));
     let steps = path.lines().count();
-    println!("{CAUGHT}{property} | {} | {} | {steps} | {:.1?}", scope.name, explored.states, explored.took);
+    println!("{CAUGHT}{} | {} | {} | {steps} | {:.1?}", properties.join(", "), scope.name, explored.states, explored.took);
     println!("  {path}");
 }
 
@@ -66,7 +66,7 @@ fn every_broken_rule_is_found() {
     rows.iter().for_each(|(bug, found)| println!("{} | {}", bug.name(), found.as_deref().unwrap_or("NOT FOUND")));
     println!("{:.0?} in all", begun.elapsed());
     for (bug, found) in rows {
-        let property = found.and_then(|found| found.split(" | ").next().map(str::to_owned));
-        assert_eq!(property.as_deref(), Some(expected(bug).1), "{}", bug.name());
+        let properties = found.as_deref().and_then(|found| found.split(" | ").next()).unwrap_or_default();
+        assert!(properties.contains(expected(bug).1), "{}: {properties}", bug.name());
     }
 }

@@ -47,6 +47,7 @@ pub(super) const SCOPES: &[Scope] = &[
     Scope { name: "deletion", start: deletion },
     Scope { name: "last-copy", start: last_copy },
     Scope { name: "re-creation", start: re_creation },
+    Scope { name: "late-word", start: late_word },
     Scope { name: "restore", start: restore },
     Scope { name: "imports", start: imports },
     Scope { name: "everything", start: everything },
@@ -98,6 +99,20 @@ impl World {
         }
         self.forget_the_dead();
         self
+    }
+
+    /// A planned handoff of which the others do not hear.
+    fn handed_over(self, from: usize, to: usize) -> Self {
+        let world = self.act(&[Action::Consent { at: to }]).exchange_with(from, to);
+        let world = world.act(&[Action::Offer { primary: from, target: to }]).exchange_with(from, to);
+        world.act(&[Action::Take { at: to }])
+    }
+
+    /// Region `at` destroys its key, acknowledged by the primary, which does not hear that it has.
+    fn destroyed(self, primary: usize, at: usize) -> Self {
+        let world = self.act(&[Action::Schedule { at }]).exchange_with(primary, at);
+        let (to, epoch, revision) = world.taken.iter().find(|(to, _, _)| *to == at).cloned().unwrap();
+        world.act(&[Action::Taken { to, epoch, revision }, Action::Destroy { at }])
     }
 
     fn with(mut self, budget: Budget) -> Self {
@@ -179,24 +194,26 @@ fn last_copy(deep: bool) -> World {
     world.allowing(budget)
 }
 
-/// B was primary and heard from C; A took over, C was destroyed and is being created again. B is about to be primary again.
+/// B was primary and heard from C, but not that C has destroyed its key. A took over, and is creating C again. B is about to be
+/// primary again.
 fn re_creation(deep: bool) -> World {
-    let hand_over = |world: World, from: usize, to: usize| {
-        let world = world.act(&[Action::Consent { at: to }]).exchange_with(from, to);
-        let world = world.act(&[Action::Offer { primary: from, target: to }]).exchange_with(from, to);
-        world.act(&[Action::Take { at: to }]).quiet()
-    };
-    let plenty = || Budget { handoffs: 9, deletions: 1, replications: 1, leavers: vec![2], ..Budget::default() };
-    let world = hand_over(World::replicated(3, Origin::AwsKms).allowing(plenty()), 0, 1);
-    let mut world = hand_over(world, 1, 0).act(&[Action::Schedule { at: 2 }]);
-    world.exchange();
-    let taken = world.taken.iter().next().cloned().unwrap();
-    let mut world = world.act(&[Action::Taken { to: taken.0, epoch: taken.1, revision: taken.2 }, Action::Destroy { at: 2 }]).quiet();
-    // B still has what C said when it was Active, and what it said when it was gone.
-    let gone = world.sites[0].statuses.get(region(2)).cloned().unwrap();
-    world.statuses.insert((1, super::world::Hashed::new(gone)));
-    let world = world.act(&[Action::Reserve { at: 2, primary: 0 }, Action::Replicate { primary: 0, target: 2 }]);
+    let world = created_again();
     world.with(Budget { rotations: 1, handoffs: 1, deletions: u8::from(deep), leavers: vec![0], ..Budget::default() })
+}
+
+fn created_again() -> World {
+    let plenty = Budget { handoffs: 9, deletions: 9, replications: 9, leavers: vec![0, 1, 2], ..Budget::default() };
+    let world = World::replicated(3, Origin::AwsKms).allowing(plenty).handed_over(0, 1).quiet();
+    let world = world.destroyed(1, 2).handed_over(1, 0).quiet();
+    world.act(&[Action::Reserve { at: 2, primary: 0 }, Action::Replicate { primary: 0, target: 2 }])
+}
+
+/// The same a little later: B is primary again, A has destroyed its key, and the new C has not heard of anything yet. What the old C said
+/// of its end is still on its way to B, whose key may be deleted.
+fn late_word(deep: bool) -> World {
+    let mut world = created_again().handed_over(0, 1).exchange_with(1, 0).destroyed(1, 0).exchange_with(1, 0);
+    world.try_step(&Action::Report { index: 0 });
+    world.with(Budget { rotations: 1 + u8::from(deep), deletions: 1 + u8::from(deep), leavers: vec![1, 2], ..Budget::default() })
 }
 
 /// C is restored to a backup from before the rotation.
@@ -237,12 +254,7 @@ impl World {
     fn imported() -> Self {
         let mut world = Self::replicated(3, Origin::External);
         world.budget.handoffs = 9;
-        let hand_over = |world: Self, from: usize, to: usize| {
-            let world = world.act(&[Action::Consent { at: to }]).exchange_with(from, to);
-            let world = world.act(&[Action::Offer { primary: from, target: to }]).exchange_with(from, to);
-            world.act(&[Action::Take { at: to }]).quiet()
-        };
-        let mut world = hand_over(world, 0, 1);
+        let mut world = world.handed_over(0, 1).quiet();
         let second = world.mint();
         for at in [1, 0, 2] {
             let site = &world.sites[at];
@@ -257,6 +269,6 @@ impl World {
             }
             world = world.quiet();
         }
-        hand_over(world, 1, 0)
+        world.handed_over(1, 0).quiet()
     }
 }
