@@ -2,7 +2,7 @@
 
 use claviger_types::Region;
 
-use crate::{Author, MemberStatus, Refused, SharedDoc, Version};
+use crate::{Author, Epoch, MemberStatus, Refused, SharedDoc, Version};
 
 /// What the receiver has of the key.
 #[derive(Clone, Copy, Debug)]
@@ -15,13 +15,20 @@ pub enum Held<'a> {
         primary: &'a Region,
     },
     /// The key.
-    Document(&'a SharedDoc),
+    Document {
+        /// The document.
+        document: &'a SharedDoc,
+        /// The greatest epoch seen or promised.
+        greatest_epoch: &'a Epoch,
+    },
     /// The memory of a key that this region has destroyed.
     Tombstone {
         /// The `born` of the member that was destroyed.
         born: &'a Version,
         /// The greatest version seen since.
         version: &'a Version,
+        /// The greatest epoch seen or promised.
+        greatest_epoch: &'a Epoch,
         /// Whether a reservation allows it to live again.
         reserved: bool,
     },
@@ -50,21 +57,28 @@ pub fn accept(me: &Region, held: Held<'_>, document: &SharedDoc, sender: &Author
     let member = document.members.get(me).ok_or(Refused::NotAMember)?;
     match held {
         Held::Nothing => Err(Refused::NoReservation),
-        Held::Reservation { primary } if *primary != sender.region => Err(Refused::NoReservation),
+        // The key may have changed hands since it asked.
+        Held::Reservation { primary } if !document.members.contains_key(primary) => Err(Refused::NoReservation),
         Held::Reservation { .. } if member.status == MemberStatus::Gone => Err(Refused::NotAMember),
         Held::Reservation { .. } => Ok(Accepted::Created),
-        Held::Document(held) => {
+        Held::Document { document: held, greatest_epoch } => {
             if !held.is_same_key(document) {
                 return Err(Refused::Contradicts);
             }
             if document.version <= held.version {
                 return Err(Refused::NotNewer);
             }
+            if document.version.epoch < *greatest_epoch {
+                return Err(Refused::Promised);
+            }
             Ok(Accepted::Updated)
         }
-        Held::Tombstone { born, version, reserved } => {
+        Held::Tombstone { born, version, greatest_epoch, reserved } => {
             if document.version <= *version {
                 return Err(Refused::NotNewer);
+            }
+            if document.version.epoch < *greatest_epoch {
+                return Err(Refused::Promised);
             }
             if reserved && member.born > *born && member.status != MemberStatus::Gone {
                 return Ok(Accepted::Created);

@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use claviger_types::limits::{MATERIALS_PER_KEY_MAX, REGIONS_MAX};
-use claviger_types::{AccountId, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, RotationType, Timestamp};
+use claviger_types::limits::{MATERIALS_PER_KEY_MAX, OPERATOR_TEXT_BYTES_MAX, REGIONS_MAX};
+use claviger_types::{AccountId, Incarnation, KeyId, KeySpec, KeyState, KeyUsage, MaterialId, Origin, Region, RotationType, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::{Author, DocumentError, Version};
@@ -36,6 +36,8 @@ pub enum Enablement {
     PendingImport,
     /// By ScheduleKeyDeletion.
     PendingDeletion,
+    /// By ScheduleKeyDeletion at the primary, while other regions have the key.
+    PendingReplicaDeletion,
 }
 
 /// A region's entry in a multi-region key.
@@ -45,8 +47,10 @@ pub struct Member {
     pub status: MemberStatus,
     /// The document's version at the member's latest creation.
     pub born: Version,
-    /// The document's version at its latest change of status.
+    /// The document's version at its latest change of status, or at the beginning of an epoch that found it neither active nor gone.
     pub since: Version,
+    /// The life of the region in which it became active; `None` while it has not, or not again. Another life has to earn it anew.
+    pub life: Option<Incarnation>,
 }
 
 /// What a material is used for.
@@ -73,6 +77,9 @@ pub struct MaterialEntry {
     pub state: MaterialState,
     /// The rotation that made it current; `None` for a key's first material, and for one that never was current.
     pub rotated: Option<Rotated>,
+    /// Whether it came by union (rule 2). Of an imported key such a material does not count for the key's state in a region
+    /// before it is imported there (rule 9).
+    pub united: bool,
 }
 
 /// How and when a material became current in place of another.
@@ -93,6 +100,37 @@ pub struct Rotation {
     pub period_days: Option<u16>,
     /// Rotations on demand in the key's life.
     pub on_demand_used: u8,
+}
+
+/// A rotation between its two phases (rule 3): from the commit of the pending material until it is current.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct InProgress {
+    /// A member's word for the pending material counts if it holds this version or a later one. Each epoch counts anew.
+    pub since: Version,
+    /// Why; `None` for an imported material, which waits for a rotation on demand besides.
+    pub kind: Option<RotationType>,
+    /// When it began, in log time of the region that began it.
+    pub started_at: Timestamp,
+}
+
+/// Who replaced a lost primary, and why: what an operator ordered (rule 7).
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Order {
+    /// The region that was taken for lost.
+    pub lost: Region,
+    /// The operator.
+    pub ordered_by: String,
+    /// The reason that was given.
+    pub reason: String,
+    /// When, in log time of the region that asked.
+    pub at: Timestamp,
+}
+
+impl Order {
+    /// Whether its texts are of bounded length.
+    pub fn is_bounded(&self) -> bool {
+        self.ordered_by.len() <= OPERATOR_TEXT_BYTES_MAX && self.reason.len() <= OPERATOR_TEXT_BYTES_MAX
+    }
 }
 
 /// The shared document. A single-region key uses the same structure with no members.
@@ -118,6 +156,12 @@ pub struct SharedDoc {
     pub rotation: Rotation,
     /// All versions of the material, oldest first.
     pub materials: Vec<MaterialEntry>,
+    /// The rotation that waits for the members; there is one while, and only while, a material is pending.
+    pub in_progress: Option<InProgress>,
+    /// The member to which the primary has offered the document (rule 6). Nothing changes in the document then.
+    pub offer: Option<Region>,
+    /// The latest forced promotion.
+    pub promoted: Option<Order>,
 }
 
 /// What a new document is made of.
@@ -147,7 +191,8 @@ impl SharedDoc {
         let version = Version::first(new.author.clone());
         let mut members = BTreeMap::new();
         if new.key_id.is_multi_region() {
-            let primary = Member { status: MemberStatus::Active, born: version.clone(), since: version.clone() };
+            let primary =
+                Member { status: MemberStatus::Active, born: version.clone(), since: version.clone(), life: Some(new.author.incarnation) };
             members.insert(new.author.region, primary);
         }
         Self {
@@ -162,9 +207,12 @@ impl SharedDoc {
             rotation: Rotation::default(),
             materials: new
                 .material
-                .map(|id| MaterialEntry { id, created_at: new.created_at, state: MaterialState::Current, rotated: None })
+                .map(|id| MaterialEntry { id, created_at: new.created_at, state: MaterialState::Current, rotated: None, united: false })
                 .into_iter()
                 .collect(),
+            in_progress: None,
+            offer: None,
+            promoted: None,
         }
     }
 
@@ -188,6 +236,11 @@ impl SharedDoc {
         self.materials.iter().any(|material| material.id == *id)
     }
 
+    /// The entry of `id`.
+    pub fn material(&self, id: &MaterialId) -> Option<&MaterialEntry> {
+        self.materials.iter().find(|material| material.id == *id)
+    }
+
     /// The materials that are or were current: those that an EXTERNAL key needs to be usable (rules page, section 7).
     pub fn permanent_materials(&self) -> impl Iterator<Item = &MaterialEntry> {
         self.materials.iter().filter(|material| matches!(material.state, MaterialState::Current | MaterialState::Past))
@@ -209,12 +262,24 @@ impl SharedDoc {
             Some(MemberStatus::Creating) => KeyState::Creating,
             Some(MemberStatus::Detached | MemberStatus::Gone) => KeyState::Unavailable,
             Some(MemberStatus::Active) | None => match enablement {
+                Enablement::Enabled if self.is_changing_hands_in(region) => KeyState::Updating,
                 Enablement::Enabled => KeyState::Enabled,
                 Enablement::Disabled | Enablement::Withheld => KeyState::Disabled,
                 Enablement::PendingImport => KeyState::PendingImport,
                 Enablement::PendingDeletion => KeyState::PendingDeletion,
+                Enablement::PendingReplicaDeletion => KeyState::PendingReplicaDeletion,
             },
         }
+    }
+
+    /// Whether `region` is one of the two between which the document is being handed over (rule 6).
+    pub fn is_changing_hands_in(&self, region: &Region) -> bool {
+        self.offer.as_ref().is_some_and(|target| target == region || self.primary() == region)
+    }
+
+    /// Whether all members but `region` are gone.
+    pub fn others_are_gone(&self, region: &Region) -> bool {
+        self.members.iter().all(|(name, member)| name == region || member.status == MemberStatus::Gone)
     }
 
     /// Checks what must hold of every document, so that one from a peer can be trusted to be well formed.
@@ -244,6 +309,22 @@ impl SharedDoc {
         }
         if self.members.values().any(|member| member.since > self.version || member.born > member.since) {
             return Err(DocumentError::MemberFromTheFuture);
+        }
+        let pending = self.materials.iter().filter(|material| material.state == MaterialState::Pending).count();
+        if pending != usize::from(self.in_progress.is_some())
+            || self.in_progress.as_ref().is_some_and(|rotation| rotation.since > self.version)
+        {
+            return Err(DocumentError::PendingMaterial);
+        }
+        let is_active = |region: &Region| self.members.get(region).is_some_and(|member| member.status == MemberStatus::Active);
+        if self.offer.as_ref().is_some_and(|target| target == self.primary() || !is_active(target)) {
+            return Err(DocumentError::Offer);
+        }
+        if !self.members.is_empty() && !is_active(self.primary()) {
+            return Err(DocumentError::Membership);
+        }
+        if self.promoted.as_ref().is_some_and(|order| !order.is_bounded()) {
+            return Err(DocumentError::TooLarge);
         }
         Ok(())
     }

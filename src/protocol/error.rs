@@ -18,6 +18,12 @@ pub enum DocumentError {
     /// Generated material is discarded (rule 2: imported keys alone have such).
     #[error("a material that was not imported is discarded")]
     DiscardedMaterial,
+    /// A material is pending without a rotation, or the other way round, or more than one is.
+    #[error("the pending materials do not fit the rotation in progress")]
+    PendingMaterial,
+    /// It is offered to a region that cannot take it.
+    #[error("it is offered to a region that cannot take it")]
+    Offer,
     /// A member's `since` or `born` is later than it can be.
     #[error("a member is younger than the document")]
     MemberFromTheFuture,
@@ -41,6 +47,12 @@ pub enum Refused {
     /// The receiver holds this version or a greater one.
     #[error("a version as great or greater is held")]
     NotNewer,
+    /// The receiver has seen or promised a greater epoch.
+    #[error("a greater epoch was seen or promised")]
+    Promised,
+    /// The sender is no peer in its admitted life.
+    #[error("the sender is not admitted in this life")]
+    NotAdmitted,
     /// It differs from the held document in what never changes.
     #[error("the document contradicts what is held of the same key")]
     Contradicts,

@@ -1,12 +1,12 @@
 //! What a key's owner does with its materials: rotation and import, while no other region has the key.
 //!
-//! A key that is in several regions needs rules 3 and 9 of the design (two phases, regional imports), which are not built
-//! yet: every change here is refused for it.
+//! A key that is in several regions goes the ways of `rotation` (rules 3 and 9: two phases, regional imports); every change here is
+//! refused for it.
 
 use claviger_types::limits::{DAY, MATERIALS_PER_KEY_MAX, ON_DEMAND_ROTATIONS_MAX, ROTATION_DUE_SOON};
 use claviger_types::{ImportType, KeyClass, MaterialId, Origin, RotationType, Timestamp};
 
-use crate::{Author, MaterialEntry, MaterialState, MemberStatus, Rotated, Rotation, SharedDoc};
+use crate::{Author, InProgress, MaterialEntry, MaterialState, MemberStatus, Rotated, Rotation, SharedDoc};
 
 /// Why a key's materials stay as they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,6 +20,12 @@ pub enum LifeError {
     /// The automatic rotation is due within minutes.
     #[error("the automatic rotation is about to happen")]
     RotationDue,
+    /// This region does not own the document, or nothing may change in it now.
+    #[error("this region may not change the document now")]
+    NotPrimary,
+    /// A rotation has begun and waits for the members.
+    #[error("a rotation is in progress")]
+    InProgress,
     /// The automatic rotation is off, or not due yet.
     #[error("the automatic rotation is not due")]
     NotDue,
@@ -49,7 +55,11 @@ impl SharedDoc {
     /// # Errors
     /// When another region has the key.
     pub fn set_rotation(&self, me: &Author, period_days: Option<u16>, now: Timestamp) -> Result<Self, LifeError> {
-        let mut next = self.next_alone(me)?;
+        self.next_alone(me)?.with_rotation(period_days, now)
+    }
+
+    pub(crate) fn with_rotation(self, period_days: Option<u16>, now: Timestamp) -> Result<Self, LifeError> {
+        let mut next = self.clone();
         next.rotation = match period_days {
             None => Rotation { next_at: None, ..self.rotation },
             Some(days) if self.rotation.next_at.is_some() && self.rotation.period_days == Some(days) => self.rotation,
@@ -100,7 +110,18 @@ impl SharedDoc {
     /// # Errors
     /// See [`LifeError`].
     pub fn import(&self, me: &Author, id: MaterialId, import_type: Option<ImportType>, now: Timestamp) -> Result<Self, LifeError> {
-        let mut next = self.next_alone(me)?;
+        let next = self.next_alone(me)?;
+        self.imported(next, id, import_type, now)
+    }
+
+    /// The same, to the new version `next` of this document.
+    pub(crate) fn imported(
+        &self,
+        mut next: Self,
+        id: MaterialId,
+        import_type: Option<ImportType>,
+        now: Timestamp,
+    ) -> Result<Self, LifeError> {
         let held = self.materials.iter().position(|material| material.id == id);
         let is_known = held.is_some_and(|at| self.materials[at].state != MaterialState::Discarded);
         let has_materials = self.materials.iter().any(|material| material.state != MaterialState::Discarded);
@@ -124,7 +145,9 @@ impl SharedDoc {
             None if self.materials.len() >= MATERIALS_PER_KEY_MAX => return Err(LifeError::TooManyMaterials),
             None => {}
         }
-        next.materials.push(MaterialEntry { id, created_at: now, state, rotated: None });
+        next.materials.push(MaterialEntry { id, created_at: now, state, rotated: None, united: false });
+        next.in_progress =
+            (state == MaterialState::Pending).then(|| InProgress { since: next.version.clone(), kind: None, started_at: now });
         Ok(next)
     }
 
@@ -134,8 +157,7 @@ impl SharedDoc {
     /// See [`LifeError`].
     pub fn discard(&self, me: &Author, id: MaterialId) -> Result<Self, LifeError> {
         let mut next = self.next_alone(me)?;
-        let pending = next.materials.iter_mut().find(|material| material.id == id && material.state == MaterialState::Pending);
-        pending.ok_or(LifeError::NothingPending)?.state = MaterialState::Discarded;
+        next.discard_pending(id)?;
         Ok(next)
     }
 
@@ -146,19 +168,27 @@ impl SharedDoc {
         Ok(Self { version: self.version.next(), ..self.clone() })
     }
 
-    fn make_current(&mut self, id: MaterialId, kind: RotationType, at: Timestamp) -> Result<(), LifeError> {
+    pub(crate) fn discard_pending(&mut self, id: MaterialId) -> Result<(), LifeError> {
+        let pending = self.materials.iter_mut().find(|material| material.id == id && material.state == MaterialState::Pending);
+        pending.ok_or(LifeError::NothingPending)?.state = MaterialState::Discarded;
+        self.in_progress = None;
+        Ok(())
+    }
+
+    pub(crate) fn make_current(&mut self, id: MaterialId, kind: RotationType, at: Timestamp) -> Result<(), LifeError> {
         let known = self.materials.iter().position(|material| material.id == id);
         match known {
             Some(at) if self.materials[at].state != MaterialState::Pending => return Err(LifeError::IncorrectMaterial),
             None if self.materials.len() >= MATERIALS_PER_KEY_MAX => return Err(LifeError::TooManyMaterials),
             _ => {}
         }
+        self.in_progress = None;
         for material in &mut self.materials {
             if material.state == MaterialState::Current {
                 material.state = MaterialState::Past;
             }
         }
-        let entry = MaterialEntry { id, created_at: at, state: MaterialState::Current, rotated: Some(Rotated { kind, at }) };
+        let entry = MaterialEntry { id, created_at: at, state: MaterialState::Current, rotated: Some(Rotated { kind, at }), united: false };
         match known {
             Some(index) => self.materials[index] = MaterialEntry { created_at: self.materials[index].created_at, ..entry },
             None => self.materials.push(entry),

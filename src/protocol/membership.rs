@@ -1,8 +1,9 @@
 //! How members come and become active: the primary's side of rules 4 and 10.
 
 use claviger_types::limits::REGIONS_MAX;
-use claviger_types::{Region, Timestamp, known_bug};
+use claviger_types::{Origin, Region, Timestamp, known_bug};
 
+use crate::known_bugs::bug;
 use crate::{AddMemberError, Author, Member, MemberStatus, Presence, SharedDoc, StatusRecord};
 
 impl SharedDoc {
@@ -14,7 +15,7 @@ impl SharedDoc {
     /// # Errors
     /// When `me` does not own the document or the region cannot be added; nothing has changed then.
     pub fn add_member(&self, me: &Author, region: &Region, deadline: Timestamp, log_time: Timestamp) -> Result<Self, AddMemberError> {
-        if !self.key_id.is_multi_region() || !self.is_owned_by(me) {
+        if !self.key_id.is_multi_region() || !self.is_owned_by(me) || self.offer.is_some() {
             return Err(AddMemberError::NotPrimary);
         }
         let known = self.members.get(region);
@@ -30,35 +31,47 @@ impl SharedDoc {
         let mut next = self.clone();
         next.version = self.version.next();
         let status = if known_bug!(ActiveWithoutMaterials) { MemberStatus::Active } else { MemberStatus::Creating };
-        let member = Member { status, born: next.version.clone(), since: next.version.clone() };
+        let member = Member { status, born: next.version.clone(), since: next.version.clone(), life: None };
         next.members.insert(region.clone(), member);
         Ok(next)
     }
 
-    /// What the primary `me` makes of a member's status: the changed document, or `None` when nothing changes.
-    ///
-    /// Rule 4: `Creating` or `Detached` becomes `Active` by a status not older than its `since` that names every material.
-    /// A region that the document lacks is not added by its own word: key ids and material ids stand in every ciphertext, so
-    /// that would let any peer ask for any key. (Rule 10 adds such a region `Detached`; until there are restores and
-    /// promotions no honest region can be one.)
+    /// Rule 4 by itself, for a primary that has one status at hand: the changed document, or `None` when nothing changes.
+    /// [`crate::Holding::settle`] has all the rules.
     pub fn receive_status(&self, me: &Author, status: &StatusRecord) -> Option<Self> {
         if !self.key_id.is_multi_region() || !self.is_owned_by(me) || status.key_id != self.key_id || status.region == me.region {
             return None;
         }
-        if status.presence == Presence::Gone || status.greatest_epoch > self.version.epoch {
+        if self.offer.is_some() || status.greatest_epoch > self.version.epoch || !self.is_earned_by(status) {
             return None;
         }
-        let next_version = self.version.next();
-        let member = self.members.get(&status.region)?;
-        let waits = matches!(member.status, MemberStatus::Creating | MemberStatus::Detached);
-        let recent = status.member_since.as_ref().is_some_and(|since| *since >= member.since);
-        if !waits || !recent || !self.material_ids().is_subset(&status.materials) {
-            return None;
-        }
-        let member = Member { status: MemberStatus::Active, born: member.born.clone(), since: next_version.clone() };
         let mut next = self.clone();
-        next.version = next_version;
-        next.members.insert(status.region.clone(), member);
+        next.version = self.version.next();
+        next.activate(status);
         Some(next)
+    }
+
+    /// Rule 4: `Creating` or `Detached` becomes `Active` by a status not older than its `since` that names every material. Before that
+    /// a region hands over what it alone has: its materials and the members that it knows of.
+    ///
+    /// A region that the document lacks is not added by its own word: key ids and material ids stand in every ciphertext, so
+    /// that would let any peer ask for any key.
+    pub(crate) fn is_earned_by(&self, status: &StatusRecord) -> bool {
+        let Some(member) = self.members.get(&status.region) else { return false };
+        let waits = matches!(member.status, MemberStatus::Creating | MemberStatus::Detached);
+        let recent = bug!(ActiveWithoutSince) || status.member_since.as_ref().is_some_and(|since| *since >= member.since);
+        let is_external = self.origin == Origin::External;
+        let whole = is_external || self.material_ids() == status.materials;
+        let strays_known = status.strays.iter().all(|stray| self.members.contains_key(stray));
+        waits && recent && status.presence == Presence::Present && whole && strays_known
+    }
+
+    /// The member that sent `status` becomes active, in the version that this document has already.
+    pub(crate) fn activate(&mut self, status: &StatusRecord) {
+        if let Some(member) = self.members.get_mut(&status.region) {
+            member.status = MemberStatus::Active;
+            member.since = self.version.clone();
+            member.life = Some(status.incarnation);
+        }
     }
 }

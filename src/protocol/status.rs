@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use claviger_types::{Incarnation, KeyId, MaterialId, Region};
+use claviger_types::{Incarnation, KeyId, MaterialId, Origin, Region};
 use serde::{Deserialize, Serialize};
 
 use crate::{Epoch, MemberStatus, SharedDoc, Version};
@@ -37,6 +37,14 @@ pub struct StatusRecord {
     pub materials: BTreeSet<MaterialId>,
     /// Whether it still has the key.
     pub presence: Presence,
+    /// Of an imported key: ids that were current or past in a document that it held, and in the present one are not (rule 2).
+    pub kept: BTreeSet<MaterialId>,
+    /// Members of documents that it held before, which the present one lacks (rule 10).
+    pub strays: BTreeSet<Region>,
+    /// The epoch whose author it is ready to succeed (rule 6).
+    pub consent: Option<Epoch>,
+    /// The latest offer that it will never take.
+    pub refused: Option<Version>,
 }
 
 impl StatusRecord {
@@ -55,6 +63,8 @@ impl SharedDoc {
         if region == self.primary() || member.status == MemberStatus::Gone {
             return false;
         }
-        status.is_none_or(|status| status.version < self.version || !self.material_ids().is_subset(&status.materials))
+        // Imported bytes never cross (rule 9).
+        let is_whole = |status: &StatusRecord| self.origin == Origin::External || self.material_ids().is_subset(&status.materials);
+        status.is_none_or(|status| status.version < self.version || !is_whole(status))
     }
 }

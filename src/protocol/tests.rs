@@ -6,8 +6,8 @@ use claviger_types::{AccountId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialI
 use proptest::prelude::*;
 
 use crate::{
-    Accepted, AddMemberError, Author, DocumentError, Epoch, Held, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument,
-    Presence, Refused, SharedDoc, StatusRecord, Version, accept,
+    Accepted, AddMemberError, Author, DocumentError, Epoch, Held, InProgress, MaterialEntry, MaterialState, Member, MemberStatus,
+    NewDocument, Presence, Refused, SharedDoc, StatusRecord, Version, accept,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1000);
@@ -41,6 +41,10 @@ fn document() -> SharedDoc {
     created(KeyId::multi_region([1; 16]))
 }
 
+fn held(document: &SharedDoc) -> Held<'_> {
+    Held::Document { document, greatest_epoch: &document.version.epoch }
+}
+
 fn with_member(document: &SharedDoc, number: u8) -> SharedDoc {
     document.add_member(&author(0), &region(number), NOW, NOW).unwrap()
 }
@@ -56,6 +60,10 @@ fn status_of(document: &SharedDoc, number: u8, revision: u64) -> StatusRecord {
         version: document.version.clone(),
         materials: document.material_ids(),
         presence: Presence::Present,
+        kept: BTreeSet::new(),
+        strays: BTreeSet::new(),
+        consent: None,
+        refused: None,
     }
 }
 
@@ -68,16 +76,16 @@ fn rule_1_by_version_sender_and_reservation() {
     assert_eq!(accept(&here, reserved, &first, &author(0)), Ok(Accepted::Created));
     assert_eq!(accept(&here, Held::Nothing, &first, &author(0)), Err(Refused::NoReservation));
     assert_eq!(accept(&here, Held::Reservation { primary: &region(2) }, &first, &author(0)), Err(Refused::NoReservation));
-    assert_eq!(accept(&here, Held::Document(&first), &second, &author(0)), Ok(Accepted::Updated));
-    assert_eq!(accept(&here, Held::Document(&first), &first, &author(0)), Err(Refused::NotNewer));
-    assert_eq!(accept(&here, Held::Document(&second), &first, &author(0)), Err(Refused::NotNewer));
+    assert_eq!(accept(&here, held(&first), &second, &author(0)), Ok(Accepted::Updated));
+    assert_eq!(accept(&here, held(&first), &first, &author(0)), Err(Refused::NotNewer));
+    assert_eq!(accept(&here, held(&second), &first, &author(0)), Err(Refused::NotNewer));
     // Passed on by another region, or sent by the right one in another life.
     assert_eq!(accept(&here, reserved, &first, &author(2)), Err(Refused::NotItsAuthor));
     let reborn = Author { incarnation: Incarnation::from_bytes([9; 16]), ..author(0) };
     assert_eq!(accept(&here, reserved, &first, &reborn), Err(Refused::NotItsAuthor));
     assert_eq!(accept(&region(2), reserved, &first, &author(0)), Err(Refused::NotAMember));
     let other = SharedDoc { account: AccountId::try_from(2).unwrap(), ..second.clone() };
-    assert_eq!(accept(&here, Held::Document(&first), &other, &author(0)), Err(Refused::Contradicts));
+    assert_eq!(accept(&here, held(&first), &other, &author(0)), Err(Refused::Contradicts));
 }
 
 #[test]
@@ -86,14 +94,15 @@ fn rule_1_a_tombstone_follows_and_lives_again_only_by_a_newer_birth_and_a_reserv
     let born = document.members[&region(1)].born.clone();
     let next = with_member(&document, 2);
     let here = region(1);
-    let tombstone = |version, reserved| Held::Tombstone { born: &born, version, reserved };
+    let tombstone = |version, reserved| Held::Tombstone { born: &born, version, greatest_epoch: &document.version.epoch, reserved };
     assert_eq!(accept(&here, tombstone(&document.version, true), &document, &author(0)), Err(Refused::NotNewer));
     assert_eq!(accept(&here, tombstone(&document.version, true), &next, &author(0)), Ok(Accepted::TombstoneFollows));
     let mut again = next.clone();
     again.version = next.version.next();
-    again
-        .members
-        .insert(here.clone(), Member { status: MemberStatus::Creating, born: again.version.clone(), since: again.version.clone() });
+    again.members.insert(
+        here.clone(),
+        Member { status: MemberStatus::Creating, born: again.version.clone(), since: again.version.clone(), life: None },
+    );
     assert_eq!(accept(&here, tombstone(&next.version, false), &again, &author(0)), Ok(Accepted::TombstoneFollows));
     assert_eq!(accept(&here, tombstone(&next.version, true), &again, &author(0)), Ok(Accepted::Created));
 }
@@ -116,7 +125,7 @@ fn malformed_documents_are_refused() {
         change(&mut document);
         document.validate().unwrap_err()
     };
-    let entry = |number, state| MaterialEntry { id: material(number), created_at: NOW, state, rotated: None };
+    let entry = |number, state| MaterialEntry { id: material(number), created_at: NOW, state, rotated: None, united: false };
     assert_eq!(broken(&|document| drop(document.members.remove(&region(0)))), DocumentError::Membership);
     assert_eq!(broken(&|document| document.materials[0].state = MaterialState::Past), DocumentError::CurrentMaterial);
     assert_eq!(broken(&|document| document.materials.push(entry(1, MaterialState::Current))), DocumentError::CurrentMaterial);
@@ -124,6 +133,13 @@ fn malformed_documents_are_refused() {
     assert_eq!(broken(&|document| document.materials.push(entry(1, MaterialState::Discarded))), DocumentError::DiscardedMaterial);
     assert_eq!(broken(&|document| document.version.revision = 1), DocumentError::MemberFromTheFuture);
     assert_eq!(broken(&|document| document.materials = vec![entry(1, MaterialState::Past); 600]), DocumentError::TooLarge);
+    assert_eq!(broken(&|document| document.materials.push(entry(1, MaterialState::Pending))), DocumentError::PendingMaterial);
+    assert_eq!(broken(&|document| document.offer = Some(region(1))), DocumentError::Offer, "it is not active");
+    assert_eq!(broken(&|document| document.offer = Some(region(0))), DocumentError::Offer, "it is the primary");
+    assert_eq!(
+        broken(&|document| document.members.get_mut(&region(0)).unwrap().status = MemberStatus::Detached),
+        DocumentError::Membership
+    );
     let mut single = created(KeyId::single_region([1; 16]));
     single.validate().unwrap();
     single.members = good.members.clone();
@@ -156,7 +172,7 @@ fn rule_4_active_is_earned() {
     // A material that came since has to be there too.
     let mut rotated = document.clone();
     rotated.version = document.version.next();
-    rotated.materials.push(MaterialEntry { id: material(1), created_at: NOW, state: MaterialState::Pending, rotated: None });
+    rotated.materials.push(MaterialEntry { id: material(1), created_at: NOW, state: MaterialState::Pending, rotated: None, united: false });
     assert_eq!(rotated.receive_status(&author(0), &good), None);
 }
 
@@ -262,11 +278,18 @@ impl World {
             Event::Rotate => {
                 let mut document = self.primary.clone();
                 document.version = document.version.next();
+                document
+                    .materials
+                    .iter_mut()
+                    .filter(|entry| entry.state == MaterialState::Pending)
+                    .for_each(|entry| entry.state = MaterialState::Past);
+                document.in_progress = Some(InProgress { since: document.version.clone(), kind: None, started_at: NOW });
                 document.materials.push(MaterialEntry {
                     id: material(self.next_material),
                     created_at: NOW,
                     state: MaterialState::Pending,
                     rotated: None,
+                    united: false,
                 });
                 self.next_material += 1;
                 self.commit(document);
@@ -306,7 +329,7 @@ impl World {
                 let node = self.node(to);
                 let primary = region(0);
                 let held = match &node.document {
-                    Some(held) => Held::Document(held),
+                    Some(document) => held(document),
                     None if node.reserved => Held::Reservation { primary: &primary },
                     None => Held::Nothing,
                 };

@@ -34,7 +34,7 @@ pub struct Command {
 
 impl Command {
     /// Schema version of an encoded command.
-    pub const SCHEMA: u8 = 3;
+    pub const SCHEMA: u8 = 4;
 
     /// The bytes that the log holds.
     ///

@@ -8,8 +8,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use claviger_protocol::{
-    Author, DOCUMENT_SCHEMA, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, Presence, Rotated, Rotation, STATUS_SCHEMA,
-    SharedDoc, StatusRecord, Version,
+    Author, DOCUMENT_SCHEMA, Epoch, InProgress, MaterialEntry, MaterialState, Member, MemberStatus, Order, Presence, Rotated, Rotation,
+    STATUS_SCHEMA, SharedDoc, StatusRecord, Version,
 };
 use claviger_types::encoding;
 use claviger_types::{
@@ -90,9 +90,19 @@ fn version(revision: u64) -> Version {
 }
 
 fn document() -> SharedDoc {
-    let member = |status, revision| Member { status, born: version(1), since: version(revision) };
-    let material =
-        |byte, state| MaterialEntry { id: material_id(byte), created_at: Timestamp::from_millis(1_700_000_000_123), state, rotated: None };
+    let member = |status, revision| Member {
+        status,
+        born: version(1),
+        since: version(revision),
+        life: (status == MemberStatus::Active).then(|| author().incarnation),
+    };
+    let material = |byte, state| MaterialEntry {
+        id: material_id(byte),
+        created_at: Timestamp::from_millis(1_700_000_000_123),
+        state,
+        rotated: None,
+        united: false,
+    };
     SharedDoc {
         version: version(70_000),
         key_id: key_id(),
@@ -113,10 +123,23 @@ fn document() -> SharedDoc {
             material(3, MaterialState::Current),
             MaterialEntry {
                 rotated: Some(Rotated { kind: RotationType::OnDemand, at: Timestamp::from_millis(1_700_000_000_124) }),
+                united: true,
                 ..material(4, MaterialState::Pending)
             },
         ],
         rotation: Rotation { next_at: Some(Timestamp::from_millis(1_700_000_000_125)), period_days: Some(365), on_demand_used: 1 },
+        in_progress: Some(InProgress {
+            since: version(69_998),
+            kind: Some(RotationType::Automatic),
+            started_at: Timestamp::from_millis(1_700_000_000_131),
+        }),
+        offer: Some(region("dc-west-1")),
+        promoted: Some(Order {
+            lost: region("dc-south-1"),
+            ordered_by: "spiffe://kms.example.org/operator/ops".to_owned(),
+            reason: "abgebrannt".to_owned(),
+            at: Timestamp::from_millis(1_700_000_000_132),
+        }),
     }
 }
 
@@ -131,6 +154,10 @@ fn status(presence: Presence) -> StatusRecord {
         version: version(69_999),
         materials: BTreeSet::from([material_id(1), material_id(3)]),
         presence,
+        kept: BTreeSet::from([material_id(2)]),
+        strays: BTreeSet::from([region("dc-west-1")]),
+        consent: Some(epoch()),
+        refused: Some(version(69_997)),
     }
 }
 

@@ -131,10 +131,11 @@ pub enum DocumentRefusal {
 impl From<Refused> for DocumentRefusal {
     fn from(refused: Refused) -> Self {
         match refused {
-            Refused::Malformed(_) | Refused::NotItsAuthor | Refused::Contradicts => Self::Invalid,
+            Refused::Malformed(_) | Refused::NotItsAuthor | Refused::NotAdmitted | Refused::Contradicts => Self::Invalid,
             Refused::NotAMember => Self::NotAMember,
             Refused::NoReservation => Self::NoReservation,
-            Refused::NotNewer => Self::NotNewer,
+            // A region that has promised a greater epoch holds, as it were, a newer document.
+            Refused::NotNewer | Refused::Promised => Self::NotNewer,
             Refused::MissingMaterial => Self::MissingMaterial,
         }
     }
@@ -302,7 +303,9 @@ impl From<LifeError> for Refusal {
         Self::Life(match error {
             LifeError::InOtherRegions => LifeRefusal::InOtherRegions,
             LifeError::TooManyRotations => LifeRefusal::TooManyRotations,
-            LifeError::RotationDue => LifeRefusal::RotationDue,
+            // AWS has one answer for a rotation that runs and one that is about to.
+            LifeError::RotationDue | LifeError::InProgress => LifeRefusal::RotationDue,
+            LifeError::NotPrimary => return Self::NotPrimary,
             LifeError::NotDue => return Self::NotDue,
             LifeError::NothingPending => LifeRefusal::NothingPending,
             LifeError::OtherPending(pending) => LifeRefusal::OtherPending { pending },

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_state::protocol::{
-    Author, Epoch, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
+    Author, Epoch, InProgress, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
     AccountScope, AddPeer, AdmitKeys, Authorised, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion,
@@ -446,7 +446,7 @@ impl DocumentStep {
             document.version.revision += u64::from(self.newer);
         }
         let version = document.version.clone();
-        let member = |status| Member { status, born: version.clone(), since: version.clone() };
+        let member = |status| Member { status, born: version.clone(), since: version.clone(), life: None };
         if self.promoted || document.members.contains_key(&region(peer)) {
             document.members.insert(region(peer), member(MemberStatus::Active));
         }
@@ -456,9 +456,10 @@ impl DocumentStep {
         }
         if let Some(number) = self.another_material {
             let id = material(self.key, number).id;
-            if !document.names_material(&id) {
+            if !document.names_material(&id) && document.in_progress.is_none() {
+                document.in_progress = Some(InProgress { since: version.clone(), kind: None, started_at: Timestamp::from_millis(6) });
                 let created_at = Timestamp::from_millis(6);
-                document.materials.push(MaterialEntry { id, created_at, state: MaterialState::Pending, rotated: None });
+                document.materials.push(MaterialEntry { id, created_at, state: MaterialState::Pending, rotated: None, united: false });
             }
         }
         let materials = (0..4).map(|number| material(self.key, number)).filter(|_| self.with_materials).collect();
@@ -487,6 +488,10 @@ impl StatusStep {
             version,
             materials,
             presence: if self.gone { Presence::Gone } else { Presence::Present },
+            kept: BTreeSet::new(),
+            strays: BTreeSet::new(),
+            consent: None,
+            refused: None,
         }
     }
 }

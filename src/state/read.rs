@@ -270,6 +270,10 @@ pub fn own_status(tables: &(impl Tables + ?Sized), me: &RegionRecord, key: &KeyR
         version: key.document.version.clone(),
         materials: material_ids(tables, &key_id)?,
         presence: Presence::Present,
+        kept: BTreeSet::new(),
+        strays: BTreeSet::new(),
+        consent: None,
+        refused: None,
     })
 }
 

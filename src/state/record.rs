@@ -194,7 +194,7 @@ pub struct KeyRecord {
     /// The greatest epoch seen or promised.
     pub greatest_epoch: Epoch,
 }
-record!(KeyRecord, Keys, 4);
+record!(KeyRecord, Keys, 5);
 
 impl KeyRecord {
     /// The state that DescribeKey shows in this region.
@@ -254,7 +254,7 @@ pub struct InvocationRecord {
     /// When, in log time.
     pub at: Timestamp,
 }
-record!(InvocationRecord, Invocations, 2);
+record!(InvocationRecord, Invocations, 3);
 
 /// The accounts for which a peer region may ask something.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

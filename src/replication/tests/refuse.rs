@@ -176,7 +176,7 @@ fn a_known_key_keeps_its_id_secret() {
         let (other, material) = (Secret32::random().unwrap(), Secret32::random().unwrap());
         let mut entry = document.materials[0].clone();
         entry.id = material_id::compute(&other, id, &material).unwrap();
-        entry.state = claviger_protocol::MaterialState::Pending;
+        entry.state = claviger_protocol::MaterialState::Past;
         document.materials.push(entry.clone());
         let document = encoding::encode(DOCUMENT_SCHEMA, &document).unwrap().into();
         let parcel = Parcel { document, id_secret: true, materials: vec![entry.id] };

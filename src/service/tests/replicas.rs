@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use claviger_barrier::RecordPlace;
 use claviger_crypto::{EncryptionContext, Secret32, blob, material_id};
 use claviger_shapes::{ErrorCode, Operation};
-use claviger_state::protocol::{MaterialEntry, MaterialState, MemberStatus, NewDocument, SharedDoc};
+use claviger_state::protocol::{InProgress, MaterialEntry, MaterialState, MemberStatus, NewDocument, SharedDoc};
 use claviger_state::{CommandBody, ReceiveDocuments, ReceivedDocument, Reserve, Response, SealedMaterial};
 use claviger_types::{KeyId, KeySpec, KeyUsage, MaterialId, Origin, Region, Timestamp};
 use serde_json::json;
@@ -51,8 +51,11 @@ impl Primary {
         if state == MaterialState::Current {
             self.document.materials.iter_mut().for_each(|entry| entry.state = MaterialState::Past);
         }
-        self.document.materials.push(MaterialEntry { id, created_at: Timestamp::from_millis(2), state, rotated: None });
+        self.document.materials.push(MaterialEntry { id, created_at: Timestamp::from_millis(2), state, rotated: None, united: false });
         self.document.version = self.document.version.next();
+        let since = self.document.version.clone();
+        let in_progress = InProgress { since, kind: None, started_at: Timestamp::from_millis(2) };
+        self.document.in_progress = self.document.pending_material().map(|_| in_progress);
         self.materials.insert(id, material);
         id
     }
@@ -173,6 +176,7 @@ fn pending_material_decrypts_and_does_not_encrypt_until_it_is_current() {
     primary.document.materials.iter_mut().for_each(|entry| {
         entry.state = if entry.id == next { MaterialState::Current } else { MaterialState::Past };
     });
+    primary.document.in_progress = None;
     primary.document.version = primary.document.version.next();
     primary.ship(&deployment);
     assert_eq!(used(&node), next.to_string());

@@ -36,7 +36,7 @@ impl Step<'_> {
         let held = read::key(&self.tables, &key_id)?;
         let reservation = read::reservation(&self.tables, &key_id)?.filter(|reservation| reservation.account == document.account);
         let view = match (&held, &reservation) {
-            (Some(held), _) => Held::Document(&held.document),
+            (Some(held), _) => Held::Document { document: &held.document, greatest_epoch: &held.greatest_epoch },
             (None, Some(reservation)) => Held::Reservation { primary: &reservation.primary.region },
             (None, None) => Held::Nothing,
         };
@@ -44,7 +44,7 @@ impl Step<'_> {
             Ok(accepted) => accepted,
             Err(refused) => {
                 // The sender acts on an old status: tell it afresh.
-                if refused == Refused::NotNewer {
+                if matches!(refused, Refused::NotNewer | Refused::Promised) {
                     self.set_status_dirty(&batch.from.region, &key_id, true)?;
                 }
                 return Ok(Err(refused.into()));

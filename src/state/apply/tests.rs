@@ -443,6 +443,10 @@ fn replicated(scope_of_2: AccountScope) -> (Machine, CommandBody) {
         version: record.document.version,
         materials: std::collections::BTreeSet::new(),
         presence: claviger_protocol::Presence::Present,
+        kept: std::collections::BTreeSet::new(),
+        strays: std::collections::BTreeSet::new(),
+        consent: None,
+        refused: None,
     };
     (machine, CommandBody::ReceiveStatuses(crate::ReceiveStatuses { from: author(2), statuses: vec![status] }))
 }
