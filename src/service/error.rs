@@ -187,6 +187,10 @@ fn not_lived(arn: &KeyArn, refusal: LifeRefusal) -> ApiError {
         LifeRefusal::RotationDue => {
             ApiError::new(ErrorCode::Conflict, format!("The automatic rotation of {arn} is due within 20 minutes."))
         }
+        LifeRefusal::RotationInProgress => {
+            let message = format!("A rotation of {arn} is in progress: not every region of the key has the new key material yet.");
+            ApiError::new(ErrorCode::Conflict, message)
+        }
         LifeRefusal::NothingPending => invalid(format!("No available key material pending rotation for the key: {arn}.")),
         LifeRefusal::OtherPending { pending } => invalid(format!(
             "New key material cannot be imported into KMS key {arn}, because another key material (id: {pending}) is pending rotation."

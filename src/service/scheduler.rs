@@ -141,13 +141,13 @@ impl<R: consensus::Region> Service<R> {
         }
     }
 
-    /// `None` for a key that is not rotated now: what is disabled or withheld will be once it is not any more, and a key that other
-    /// regions have, or own, is rotated with them.
+    /// `None` for a key that is not rotated now: what is disabled or withheld will be once it is not any more, and a key that another
+    /// region owns is rotated there.
     fn due_rotation(&self, due: &Due) -> Result<Option<CarryOutDue>, Fault> {
         let Some(record) = read::key(&self.region.tables(), &due.key_id)? else { return Ok(None) };
         let state = record.regional.state(&record.document, &self.config.region, self.config.incarnation);
         let me = Author { region: self.config.region.clone(), incarnation: self.config.incarnation };
-        let is_ours = record.document.origin == Origin::AwsKms && record.document.is_alone(&me);
+        let is_ours = record.document.origin == Origin::AwsKms && record.document.is_owned_by(&me) && record.document.in_progress.is_none();
         if !is_ours || !StateClass::RotateOnDemand.allows(state) {
             return Ok(None);
         }

@@ -296,6 +296,9 @@ pub enum LifeRefusal {
     /// The key has no such material.
     #[error("the key has no such material")]
     NoSuchMaterial,
+    /// A rotation has begun, and not every region has its material yet.
+    #[error("a rotation is in progress")]
+    RotationInProgress,
 }
 
 impl From<LifeError> for Refusal {
@@ -303,8 +306,8 @@ impl From<LifeError> for Refusal {
         Self::Life(match error {
             LifeError::InOtherRegions => LifeRefusal::InOtherRegions,
             LifeError::TooManyRotations => LifeRefusal::TooManyRotations,
-            // AWS has one answer for a rotation that runs and one that is about to.
-            LifeError::RotationDue | LifeError::InProgress => LifeRefusal::RotationDue,
+            LifeError::RotationDue => LifeRefusal::RotationDue,
+            LifeError::InProgress => LifeRefusal::RotationInProgress,
             LifeError::NotPrimary => return Self::NotPrimary,
             LifeError::NotDue => return Self::NotDue,
             LifeError::NothingPending => LifeRefusal::NothingPending,

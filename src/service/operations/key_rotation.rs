@@ -9,7 +9,7 @@ use claviger_shapes::{
 };
 use claviger_state::protocol::{MaterialEntry, MaterialState};
 use claviger_state::{self as state, CommandBody, KeyRecord, Once, StateClass};
-use claviger_types::{ExpirationModel, ImportState, KeyMaterialState, KeyRef, KeySpec, MaterialId, Origin};
+use claviger_types::{ExpirationModel, ImportState, KeyMaterialState, KeyRef, KeySpec, MaterialId, Origin, RotationType};
 
 use crate::access::{Allowed, Ask, Parameters};
 use crate::cached_key::CachedKey;
@@ -63,6 +63,9 @@ impl<R: consensus::Region> Service<R> {
             key: key.arn.clone(),
             rotation_period_in_days: rotation.period_days.filter(|_| next_rotation_date.is_some()),
             next_rotation_date,
+            on_demand_rotation_start_date: (record.document.in_progress)
+                .filter(|rotation| rotation.kind == Some(RotationType::OnDemand))
+                .map(|rotation| rotation.started_at),
         })
     }
 

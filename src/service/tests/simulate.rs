@@ -230,7 +230,7 @@ fn what_is_not_there_or_makes_no_sense_is_said_clearly() {
 #[test]
 fn parameters_are_read_as_the_operation_reads_them() {
     let (deployment, node, key) = deployment();
-    let parameters = |action, given: &serde_json::Value| {
+    let parameters = |action, given: &Value| {
         let mut simulation = simulation(bob(), action, (action != Action::CreateKey).then_some(&key));
         simulation.facts.parameters = pairs(given);
         ready(node.service.simulate(&simulation)).map(|mut checks| checks.remove(0).trace.allowed)

@@ -37,6 +37,9 @@ pub struct GetKeyRotationStatusResponse {
     /// While it is on.
     #[serde(serialize_with = "encode::optional_time", skip_serializing_if = "Option::is_none")]
     pub next_rotation_date: Option<Timestamp>,
+    /// While a rotation on demand waits for other regions.
+    #[serde(serialize_with = "encode::optional_time", skip_serializing_if = "Option::is_none")]
+    pub on_demand_rotation_start_date: Option<Timestamp>,
 }
 
 /// Whose rotations, and which page.

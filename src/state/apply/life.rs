@@ -7,7 +7,7 @@ use claviger_types::limits::{
     ALIASES_PER_KEY_MAX, DAY, DELETION_WINDOW_DAYS, GRANTS_PER_STEP_MAX, IMPORT_DESCRIPTION_CHARS_MAX, IMPORT_VALIDITY_MAX,
     ROTATION_PERIOD_DAYS, USAGES_PER_COMMAND_MAX,
 };
-use claviger_types::{AliasId, AliasRow, KeyId, KeySpec, MaterialId, Origin};
+use claviger_types::{AliasId, AliasRow, KeyId, KeySpec, MaterialId, Origin, RotationType};
 
 use super::{Step, granted};
 use crate::read::{self, account_row, alias_by_key_row, counter, due_row, material_row};
@@ -49,11 +49,11 @@ impl Step<'_> {
         if record.document.spec != KeySpec::SymmetricDefault || record.document.origin != Origin::AwsKms {
             return Ok(Err(Refusal::OtherKind));
         }
-        let document = granted!(record.document.set_rotation(&me.author(), set.period_days, self.now));
-        if document.rotation == record.document.rotation {
-            return Ok(Ok(Response::Done));
+        let (lived, holding) = (self.lived(me)?, self.holding(&record)?);
+        let changed = granted!(holding.set_rotation(&self.here(&lived), set.period_days)).next;
+        if changed.document.rotation != record.document.rotation {
+            self.settle(&lived, record, &changed)?;
         }
-        self.put_document(record, document)?;
         Ok(Ok(Response::Done))
     }
 
@@ -62,17 +62,31 @@ impl Step<'_> {
         if record.document.spec != KeySpec::SymmetricDefault {
             return Ok(Err(Refusal::OtherKind));
         }
+        if let (Origin::AwsKms, Some(material)) = (record.document.origin, &rotate.material) {
+            return self.rotate(me, record, material, RotationType::OnDemand);
+        }
         if let (Origin::External, Some(pending)) = (record.document.origin, record.document.pending_material())
             && !record.regional.imports.get(&pending.id).is_some_and(|import| import.is_present)
         {
             return Ok(Err(Refusal::Life(LifeRefusal::NothingPending)));
         }
-        let new = rotate.material.as_ref().map(|material| material.id);
-        let document = granted!(record.document.rotate_on_demand(&me.author(), new, self.now));
-        if let (Origin::AwsKms, Some(material)) = (document.origin, &rotate.material) {
-            self.put_material(&document, material)?;
-        }
+        let document = granted!(record.document.rotate_on_demand(&me.author(), None, self.now));
         self.put_document(record, document)?;
+        Ok(Ok(Response::Done))
+    }
+
+    /// Rule 3: the new material is on its way to every member, and current once all have it; at once if there are none.
+    fn rotate(
+        &mut self,
+        me: &RegionRecord,
+        record: KeyRecord,
+        material: &SealedMaterial,
+        kind: RotationType,
+    ) -> Result<Outcome, StateError> {
+        let (lived, holding) = (self.lived(me)?, self.holding(&record)?);
+        let begun = granted!(holding.begin_rotation(&self.here(&lived), material.id, kind)).next;
+        self.put_material(&begun.document, material)?;
+        self.settle(&lived, record, &begun)?;
         Ok(Ok(Response::Done))
     }
 
@@ -136,10 +150,7 @@ impl Step<'_> {
 
     fn rotate_when_due(&mut self, me: &RegionRecord, key: &Expected, material: &SealedMaterial) -> Result<Outcome, StateError> {
         let record = granted!(self.in_state(me, key, StateClass::RotateOnDemand)?);
-        let document = granted!(record.document.rotate_when_due(&me.author(), material.id, self.now));
-        self.put_material(&document, material)?;
-        self.put_document(record, document)?;
-        Ok(Ok(Response::Done))
+        self.rotate(me, record, material, RotationType::Automatic)
     }
 
     fn expire(&mut self, key_id: &KeyId, material_id: &MaterialId) -> Result<Outcome, StateError> {

@@ -15,6 +15,7 @@ mod once;
 mod receive;
 mod region;
 mod reserve;
+mod share;
 #[cfg(test)]
 mod tests;
 

@@ -135,13 +135,13 @@ impl Step<'_> {
     /// left to its sender, which learns the owner from a document. A region that is no member is not listened to.
     pub(super) fn receive_statuses(&mut self, me: &RegionRecord, receive: &ReceiveStatuses) -> Result<Outcome, StateError> {
         granted!(self.admitted(&receive.from)?);
-        let author = me.author();
+        let lived = self.lived(me)?;
         let mut taken = Vec::with_capacity(receive.statuses.len());
         for status in &receive.statuses {
             let from_itself = status.region == receive.from.region && status.incarnation == receive.from.incarnation;
-            let Some(mut record) = read::key(&self.tables, &status.key_id)? else { continue };
+            let Some(record) = read::key(&self.tables, &status.key_id)? else { continue };
             let is_member = record.document.members.contains_key(&status.region);
-            if !from_itself || !is_member || !record.document.is_owned_by(&author) {
+            if !from_itself || !is_member || !record.document.is_owned_by(lived.author()) {
                 continue;
             }
             taken.push((status.key_id, status.revision));
@@ -150,16 +150,10 @@ impl Step<'_> {
                 continue;
             }
             self.tables.put(&status_row(&status.key_id, &status.region), status)?;
-            match record.document.receive_status(&author, status) {
-                Some(changed) => {
-                    record.document = changed;
-                    self.put_key(record.clone())?;
-                    self.mark_owed_members(&record.document)?;
-                }
-                None => {
-                    let owed = record.document.is_owed_to(&status.region, Some(status));
-                    self.set_document_dirty(&status.region, &status.key_id, owed)?;
-                }
+            let owed = record.document.is_owed_to(&status.region, Some(status));
+            let holding = self.holding(&record)?;
+            if !self.settle(&lived, record, &holding)? {
+                self.set_document_dirty(&status.region, &status.key_id, owed)?;
             }
         }
         Ok(Ok(Response::Statuses(taken)))

@@ -24,6 +24,7 @@ mod identities;
 mod labels;
 mod life;
 mod restore;
+mod rotation;
 
 type Rows = BTreeMap<(Table, Vec<u8>), Vec<u8>>;
 

@@ -45,7 +45,7 @@ pub(super) fn bodies() -> Vec<CommandBody> {
     ]
 }
 
-pub(super) fn refusals() -> [Refusal; 15] {
+pub(super) fn refusals() -> [Refusal; 16] {
     [
         Refusal::InvalidState(KeyState::PendingDeletion),
         Refusal::InvalidState(KeyState::PendingReplicaDeletion),
@@ -58,6 +58,7 @@ pub(super) fn refusals() -> [Refusal; 15] {
         Refusal::Life(LifeRefusal::IncorrectMaterial),
         Refusal::Life(LifeRefusal::TooManyMaterials),
         Refusal::Life(LifeRefusal::NoSuchMaterial),
+        Refusal::Life(LifeRefusal::RotationInProgress),
         Refusal::BadDays(6),
         Refusal::BadExpiry,
         Refusal::OtherKind,

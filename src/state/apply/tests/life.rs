@@ -75,19 +75,25 @@ fn named(document: &SharedDoc) -> BTreeSet<MaterialId> {
     document.materials.iter().filter(|material| material.state != MaterialState::Discarded).map(|material| material.id).collect()
 }
 
-struct Life {
-    machine: Machine,
+/// A key and what happens to it.
+pub(super) struct Life {
+    pub(super) machine: Machine,
+    key_id: KeyId,
     invocations: u32,
 }
 
 impl Life {
     fn new(origin: Origin, spec: KeySpec, usage: KeyUsage) -> Self {
-        let mut life = Self { machine: Machine::default(), invocations: 0 };
+        Self::of(key(3), origin, spec, usage)
+    }
+
+    pub(super) fn of(key_id: KeyId, origin: Origin, spec: KeySpec, usage: KeyUsage) -> Self {
+        let mut life = Self { machine: Machine::default(), key_id, invocations: 0 };
         life.machine.body(found()).outcome.unwrap();
         let once = life.once(Operation::CreateKey);
         let create = CreateKey {
             once,
-            key_id: key(3),
+            key_id,
             account: account(0),
             spec,
             usage,
@@ -102,29 +108,29 @@ impl Life {
         life
     }
 
-    fn once(&mut self, operation: Operation) -> Once {
+    pub(super) fn once(&mut self, operation: Operation) -> Once {
         self.invocations += 1;
         let invocation_id = self.invocations.to_string();
         Once { principal: "p".to_owned(), invocation_id, operation, body_sha256: [0; 32], authorised: Authorised::default() }
     }
 
-    fn expected(&self) -> Expected {
-        Expected { key_id: key(3), revision: self.record().revision }
+    pub(super) fn expected(&self) -> Expected {
+        Expected { key_id: self.key_id, revision: self.record().revision }
     }
 
-    fn record(&self) -> KeyRecord {
-        read::key(&self.machine.tables, &key(3)).unwrap().unwrap()
+    pub(super) fn record(&self) -> KeyRecord {
+        read::key(&self.machine.tables, &self.key_id).unwrap().unwrap()
     }
 
     fn state(&self) -> KeyState {
         self.record().state(&read::region(&self.machine.tables).unwrap().unwrap())
     }
 
-    fn now(&self) -> Timestamp {
+    pub(super) fn now(&self) -> Timestamp {
         self.machine.greatest_time
     }
 
-    fn passes(&mut self, time: std::time::Duration) {
+    pub(super) fn passes(&mut self, time: std::time::Duration) {
         let time = self.now().plus(time);
         self.machine.apply(&crate::Command { time, body: CommandBody::Tick });
     }
@@ -144,12 +150,12 @@ impl Life {
         self.machine.body(CommandBody::SetKeyEnabled(SetKeyEnabled { once, key, enabled })).outcome
     }
 
-    fn set_rotation(&mut self, period_days: Option<u16>) -> Outcome {
+    pub(super) fn set_rotation(&mut self, period_days: Option<u16>) -> Outcome {
         let (once, key) = (self.once(Operation::EnableKeyRotation), self.expected());
         self.machine.body(CommandBody::SetKeyRotation(SetKeyRotation { once, key, period_days })).outcome
     }
 
-    fn rotate(&mut self, number: u8) -> Outcome {
+    pub(super) fn rotate(&mut self, number: u8) -> Outcome {
         let (once, key) = (self.once(Operation::RotateKeyOnDemand), self.expected());
         let rotate = RotateKeyOnDemand { once, key, material: Some(material(number)) };
         self.machine.body(CommandBody::RotateKeyOnDemand(Box::new(rotate))).outcome
@@ -167,16 +173,16 @@ impl Life {
         self.machine.body(CommandBody::DeleteImportedKeyMaterial(DeleteImportedKeyMaterial { once, key, material_id })).outcome
     }
 
-    fn due(&mut self, due: CarryOutDue) -> Outcome {
+    pub(super) fn due(&mut self, due: CarryOutDue) -> Outcome {
         self.machine.body(CommandBody::CarryOutDue(Box::new(due))).outcome
     }
 }
 
-fn material(number: u8) -> SealedMaterial {
+pub(super) fn material(number: u8) -> SealedMaterial {
     SealedMaterial { id: MaterialId::from_bytes([number; 32]), sealed: Sealed::from_bytes(vec![number]) }
 }
 
-fn life(refusal: LifeRefusal) -> Outcome {
+pub(super) fn life(refusal: LifeRefusal) -> Outcome {
     Err(Refusal::Life(refusal))
 }
 
