@@ -19,8 +19,6 @@ mod document;
 mod envelope;
 mod error;
 mod recipient_key;
-#[cfg(any(test, feature = "testing"))]
-pub mod testing;
 #[cfg(test)]
 mod tests;
 

@@ -3,12 +3,14 @@
 use std::process::Command;
 use std::time::Duration;
 
+use claviger_attestation_testing::{
+    ES384_HEADER, Fields, Hypervisor, RecipientPrivateKey, bytes, cabundle, cbor, cose_sign1, payload, registers,
+};
 use claviger_types::Timestamp;
 use proptest::prelude::*;
 
 use crate::der::{INTEGER, NULL, OBJECT_IDENTIFIER, SEQUENCE, element};
 use crate::error::Flaw;
-use crate::testing::{ES384_HEADER, Fields, Hypervisor, RecipientPrivateKey, bytes, cabundle, cbor, cose_sign1, payload, registers};
 use crate::{Attestation, AttestationError, TrustRoots, TrustRootsError};
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);

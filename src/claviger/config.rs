@@ -374,7 +374,7 @@ pub(crate) mod tests {
         std::fs::write(&roots, vec![b' '; 1024 * 1024 + 1]).unwrap();
         refused("more than 1048576 bytes");
         let now = Timestamp::from_millis(1_800_000_000_000);
-        std::fs::write(&roots, claviger_attestation::testing::Hypervisor::new(now).root_pem()).unwrap();
+        std::fs::write(&roots, claviger_attestation_testing::Hypervisor::new(now).root_pem()).unwrap();
         assert_eq!(with_roots(), Ok(true));
         let unknown = load(|text| text + "\n[attestation]\nroots = \"x\"\n").unwrap_err();
         assert!(unknown.starts_with("node.toml:") && unknown.contains("roots"), "{unknown}");

@@ -107,6 +107,10 @@ mod tests {
             version: Version { epoch, revision: 69_999 },
             materials: BTreeSet::from([MaterialId::from_bytes([5; 32])]),
             presence: Presence::Gone,
+            kept: BTreeSet::from([MaterialId::from_bytes([6; 32])]),
+            strays: BTreeSet::from([life("dc-north-1", 1).region]),
+            consent: None,
+            refused: None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Recipient: five operations answer into an envelope, and policies see what the document says.
 
 use claviger_attestation::TrustRoots;
-use claviger_attestation::testing::{Fields, Hypervisor, RecipientPrivateKey, bytes as cbor_bytes, registers};
+use claviger_attestation_testing::{Fields, Hypervisor, RecipientPrivateKey, bytes as cbor_bytes, registers};
 use claviger_consensus::Region as _;
 use claviger_shapes::{ErrorCode, Operation};
 use serde_json::{Value, json};
