@@ -41,6 +41,9 @@ pub type CaId = [u8; 32];
 /// A certificate's serial number, big-endian, without leading zeros.
 type Serial = Box<[u8]>;
 
+/// The tag with which every list in DER begins.
+const SEQUENCE: u8 = 0x30;
+
 fn serial(raw: &[u8]) -> Serial {
     raw.iter().copied().skip_while(|byte| *byte == 0).collect()
 }
@@ -51,11 +54,15 @@ impl Crl {
     /// # Errors
     /// When it is neither, is too large, lacks its number or next update, or does not speak for all of its CA's certificates.
     pub fn parse(bytes: &[u8]) -> Result<Self, CrlError> {
+        // PEM begins with text.
         let der = match bytes.first() {
-            // The tag of a SEQUENCE; PEM begins with text.
-            Some(0x30) => bytes.to_vec(),
+            Some(&SEQUENCE) => bytes.to_vec(),
             _ => CertificateRevocationListDer::from_pem_slice(bytes).map_err(|_| CrlError::Malformed)?.to_vec(),
         };
+        // The reader below takes other tags for it too; what is read here is read again from its DER, where it is stored.
+        if der.first() != Some(&SEQUENCE) {
+            return Err(CrlError::Malformed);
+        }
         if der.len() > CRL_BYTES_MAX {
             return Err(CrlError::TooLarge);
         }
