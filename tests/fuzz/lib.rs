@@ -12,7 +12,7 @@ mod json;
 pub mod mutation;
 pub mod targets;
 
-use targets::{certificates, keys, names, peers, policies, requests, sealed, signatures, states};
+use targets::{attestations, certificates, keys, names, peers, policies, requests, sealed, signatures, states};
 
 /// Something that reads bytes.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ pub const TARGETS: &[Target] = &[
     target!(names::name, 300_000, SMALL),
     target!(certificates::certificate, 100_000, SMALL),
     target!(certificates::revocation_list, 100_000, SMALL),
+    target!(attestations::attestation, 20_000, SMALL),
     target!(peers::node_message, 300_000, RECORD),
     target!(peers::region_message, 300_000, RECORD),
     target!(states::command, 100_000, RECORD),

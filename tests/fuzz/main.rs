@@ -50,6 +50,7 @@ targets![
     name,
     certificate,
     revocation_list,
+    attestation,
     node_message,
     region_message,
     command,

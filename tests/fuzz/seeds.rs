@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4::SigningParams;
+use claviger_attestation_testing::{Hypervisor, RecipientPrivateKey};
 use claviger_backup::Moment;
 use claviger_barrier::{Keyring, RecordPlace};
 use claviger_crypto::blob;
 use claviger_crypto::wrap::{BatchHeader, seal_batch};
 use claviger_crypto::{EncryptionContext, Secret32, SecretBytes};
 use claviger_fuzz::corpus;
-use claviger_fuzz::targets::{keys, sealed, signatures, states};
+use claviger_fuzz::targets::{attestations, keys, sealed, signatures, states};
 use claviger_state::{Command, CommandBody, MemoryTables, Overlay, Table, apply, read};
 use claviger_types::{KeyId, KeySpec, MaterialId, Timestamp, encoding};
 use proptest::strategy::{Strategy, ValueTree};
@@ -554,4 +555,34 @@ fn seeds_of_sealed_things() {
         cut
     });
     seeds.add("bad-magic", || [b"claviger Backup\n".as_slice(), &seeds.read("ok-region")[16..]].concat());
+}
+
+#[test]
+fn seeds_of_attestation_documents() {
+    let seeds = Seeds::of("attestation");
+    let root = corpus::directory().join("attestation-root.pem");
+    // Documents are of one root: all are made anew, or none.
+    if !seeds.write || root.exists() {
+        return;
+    }
+    let hypervisor = Hypervisor::new(attestations::MADE);
+    std::fs::write(root, hypervisor.root_pem()).unwrap();
+    let key = RecipientPrivateKey::generate().public_der();
+    let registers: &[(u8, &[u8])] = &[(0, &[1; 48]), (1, &[2; 48]), (16, &[0; 48])];
+    let fields = hypervisor.fields(attestations::MADE, registers, &key);
+    let document = hypervisor.document(&fields);
+    seeds.add("bad-cut", || document[..document.len() / 2].to_vec());
+    seeds.add("bad-signature", || [&document[..document.len() - 1], &[document[document.len() - 1] ^ 1]].concat());
+    let late = Timestamp::from_millis(attestations::MADE.as_millis() - 3_600_000);
+    seeds.add("bad-old", || hypervisor.document(&hypervisor.fields(late, registers, &key)));
+    seeds.add("bad-no-key", || {
+        hypervisor.document(&fields.iter().filter(|(name, _)| *name != "public_key").cloned().collect())
+    });
+    seeds.add("bad-twice", || hypervisor.document(&[fields.clone(), fields.clone()].concat()));
+    seeds.add("bad-other-root", || {
+        let other = Hypervisor::new(attestations::MADE);
+        other.document(&other.fields(attestations::MADE, registers, &key))
+    });
+    seeds.add("ok-enclave", || document);
+    seeds.add("ok-few-registers", || hypervisor.document(&hypervisor.fields(attestations::MADE, &[(4, &[9; 32])], &key)));
 }

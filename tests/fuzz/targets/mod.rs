@@ -1,5 +1,6 @@
 //! The targets, by what they read.
 
+pub mod attestations;
 pub mod certificates;
 pub mod keys;
 pub mod names;
