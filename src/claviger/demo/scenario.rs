@@ -35,6 +35,11 @@ pub(super) async fn run(deployment: &mut Deployment, progress: &mut Progress) ->
     for region in &regions {
         progress.step(&format!("decrypt in {region}"), decrypt(deployment, &blob, region)).await?;
     }
+    progress
+        .step(&format!("rotate it in {first}: every region encrypts with the new material, and opens the old"), async {
+            rotate(deployment, &key, &blob, &regions).await
+        })
+        .await?;
     if let Some(region) = others.first() {
         disable_in_one(deployment, progress, &key, &blob, region, &regions).await?;
         deny_in_one(deployment, progress, &key, &blob, region, &regions).await?;
@@ -65,6 +70,27 @@ async fn encrypt(deployment: &Deployment, key: &str, region: &Region) -> anyhow:
     let input = json!({ "KeyId": key, "Plaintext": STANDARD.encode(PLAINTEXT), "EncryptionContext": { "demo": "yes" } });
     let answer = deployment.kms(region)?.call("Encrypt", &input).await?;
     Ok(answer["CiphertextBlob"].as_str().context("Encrypt answers with a blob")?.to_owned())
+}
+
+/// In the key's primary, the first of the regions: the material is current once all of them have it.
+async fn rotate(deployment: &Deployment, key: &str, blob: &str, regions: &[Region]) -> anyhow::Result<()> {
+    let input = json!({ "KeyId": key });
+    deployment.kms(&regions[0])?.call("RotateKeyOnDemand", &input).await?;
+    for region in regions {
+        let kms = deployment.kms(region)?;
+        eventually(CONVERGENCE, "the rotation is there", async || {
+            Ok(kms.call("ListKeyRotations", &input).await?["Rotations"].as_array().is_some_and(|rotations| rotations.len() == 1))
+        })
+        .await?;
+    }
+    for region in regions {
+        let made = encrypt(deployment, key, region).await?;
+        for region in regions {
+            decrypt(deployment, &made, region).await?;
+            decrypt(deployment, blob, region).await?;
+        }
+    }
+    Ok(())
 }
 
 fn decrypt_input(blob: &str) -> Value {
