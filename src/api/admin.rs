@@ -17,8 +17,8 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
-    PublishCrlResult, RegionStatus, Status, TransferLeader,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, DetachRegion, DetachRegionResult, Identity, MembersChanged, Node, NodeChange,
+    Peer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_tls::Bodies;
 use claviger_types::limits::PEER_ENDPOINTS_MAX;
@@ -51,6 +51,10 @@ pub trait Admin: Restoring + Identities + Policies {
 
     /// Who answers at these endpoints, unconfirmed; changes nothing.
     fn probe_peer(&self, peer: ProbePeer) -> impl Future<Output = Result<Identity, AdminError>> + Send;
+
+    /// Takes a region out of the count of keys whose primary is here, until it shows that it has all of them again. The same again
+    /// changes nothing.
+    fn detach_region(&self, detach: DetachRegion) -> impl Future<Output = Result<DetachRegionResult, AdminError>> + Send;
 
     /// How this node sees itself and its region.
     fn status(&self) -> impl Future<Output = Result<Status, AdminError>> + Send;
@@ -96,6 +100,7 @@ pub(crate) fn routes<A: Admin>(admin: Arc<A>, bodies: Arc<Bodies>) -> Router {
         .route("/v1/identity", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.identity().await)))
         .route("/v1/peers", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.peers().await)).post(add_peer::<A>))
         .route("/v1/peers/probe", post(probe_peer::<A>))
+        .route("/v1/peers/detach", post(detach_region::<A>))
         .route("/v1/crls", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.crls().await)).post(publish_crl::<A>))
         .route("/v1/status", get(async |State(desk): State<Arc<Desk<A>>>| answer(desk.admin.status().await)))
         .merge(restoring::routes())
@@ -172,6 +177,14 @@ async fn probe_peer<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request
         let peer: ProbePeer = read(&desk.bodies, request).await?;
         check_endpoints(&peer.endpoints)?;
         desk.admin.probe_peer(peer).await
+    };
+    answer(outcome.await)
+}
+
+async fn detach_region<A: Admin>(State(desk): State<Arc<Desk<A>>>, request: Request) -> Response {
+    let outcome = async {
+        let detach: DetachRegion = read(&desk.bodies, request).await?;
+        desk.admin.detach_region(detach).await
     };
     answer(outcome.await)
 }

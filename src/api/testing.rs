@@ -14,8 +14,9 @@ use claviger_shapes::admin::iam::{
 };
 use claviger_shapes::admin::policy::{ResetKeyPolicy, ResetKeyPolicyResult, SimulatePolicy, Simulation};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, Identity as AdminIdentity,
-    MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, AdmitKeys, AdmitKeysResult, AdmitScope, Crl, DetachRegion, DetachRegionResult,
+    Identity as AdminIdentity, MembersChanged, Node, NodeChange, Peer as AdminPeer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus,
+    Status, TransferLeader,
 };
 use claviger_shapes::sts::CallerIdentity;
 use claviger_shapes::{ApiError, EncryptResponse, GenerateRandomResponse, Request, Response};
@@ -152,6 +153,10 @@ impl Admin for FakeAdmin {
 
     async fn probe_peer(&self, peer: ProbePeer) -> Result<AdminIdentity, AdminError> {
         Ok(AdminIdentity { region: peer.region, ..self.identity().await? })
+    }
+
+    async fn detach_region(&self, detach: DetachRegion) -> Result<DetachRegionResult, AdminError> {
+        Ok(DetachRegionResult { detached: 2, rotating: 1, next: detach.after })
     }
 
     async fn status(&self) -> Result<Status, AdminError> {

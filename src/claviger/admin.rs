@@ -1,6 +1,7 @@
 //! The admin API over a running node: what operators may ask of consensus, replication and revocation.
 
 mod iam;
+mod members;
 mod nodes;
 mod policy;
 
@@ -15,8 +16,8 @@ use claviger_replication::{NewPeer, PeerHello, PeerLag, RegionLife, ReplicationE
 use claviger_service::Service;
 use claviger_shapes::admin::clock::{AcceptClock, AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer, PublishCrl,
-    PublishCrlResult, RegionStatus, Status, TransferLeader,
+    AddPeer, AddPeerResult, AdminError, AdminErrorCode, Crl, DetachRegion, DetachRegionResult, Identity, MembersChanged, Node, NodeChange,
+    Peer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_state::{AccountScope, CommandBody, CrlRecord, PeerRecord, Refusal, read};
 use claviger_tls as tls;
@@ -108,6 +109,20 @@ impl api::Admin for NodeAdmin {
     async fn probe_peer(&self, peer: ProbePeer) -> Result<Identity, AdminError> {
         let hello = self.replicator.probe(&peer.endpoints, &peer.region).await.map_err(refused)?;
         self.identity_of(&hello).map_err(refused)
+    }
+
+    async fn detach_region(&self, detach: DetachRegion) -> Result<DetachRegionResult, AdminError> {
+        self.gate().await?;
+        let tables = self.consensus.tables();
+        let region = detach.region.clone();
+        let step = tokio::task::spawn_blocking(move || members::detachable(&tables, &detach)).await;
+        let (keys, result) = step.map_err(|_| internal("interrupted"))??;
+        if !keys.is_empty() {
+            let command = CommandBody::DetachMember(claviger_state::DetachMember { region, keys });
+            let outcome = self.consensus.propose(command).await.map_err(|error| not_proposed(&error))?;
+            outcome.map_err(|refusal| internal(&refusal.to_string()))?;
+        }
+        Ok(result)
     }
 
     async fn status(&self) -> Result<Status, AdminError> {

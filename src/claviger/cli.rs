@@ -48,6 +48,9 @@ pub(crate) enum Command {
     /// The regions that a region replicates with
     #[command(subcommand)]
     Peer(PeerCommand),
+    /// Multi-region keys while a region is away
+    #[command(subcommand)]
+    Region(RegionCommand),
     /// The certificate revocation lists that a region enforces
     #[command(subcommand)]
     Crl(CrlCommand),
@@ -320,6 +323,19 @@ pub(crate) enum PeerCommand {
         /// The fingerprint that `claviger peer identity` shows there; without it, the one that answers is shown and nothing changes
         #[arg(long)]
         fingerprint: Option<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RegionCommand {
+    /// Wait no more for a region that is away: rotations of keys whose primary is here go on without it. It counts again by itself, key by
+    /// key, once it is back and has caught up
+    Detach {
+        /// The region that is away
+        #[arg(value_name = "REGION")]
+        away: Region,
+        #[command(flatten)]
+        target: Target,
     },
 }
 

@@ -21,6 +21,7 @@ mod logging;
 mod node;
 mod observer;
 mod policy_commands;
+mod region_commands;
 mod reservations;
 mod restoring;
 mod shutdown;
@@ -65,6 +66,7 @@ async fn run(command: &Command) -> anyhow::Result<()> {
         Command::Node(command) => client_commands::nodes(command).await,
         Command::Leader(command) => client_commands::leader(command).await,
         Command::Peer(command) => client_commands::peer(command).await,
+        Command::Region(command) => region_commands::run(command).await,
         Command::Crl(command) => client_commands::crl(command).await,
         Command::Backup(command) => backup::run(command).await,
         Command::Key(command) => key_commands::run(command).await,

@@ -280,6 +280,7 @@ const fn is_repeatable(body: &CommandBody) -> bool {
         | CommandBody::RegisterNode(_)
         | CommandBody::LapseReservation { .. }
         | CommandBody::AdmitKeys(_)
+        | CommandBody::DetachMember(_)
         | CommandBody::ReceiveStatuses(_)
         | CommandBody::StatusesDelivered { .. }
         | CommandBody::PublishCrl(_)

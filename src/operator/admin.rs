@@ -6,8 +6,8 @@ pub mod iam;
 pub mod policy;
 
 use claviger_shapes::admin::{
-    AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, Identity, MembersChanged, Node, NodeChange, Peer, ProbePeer,
-    PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
+    AddPeer, AddPeerResult, AdminError, AdmitKeys, AdmitKeysResult, Crl, DetachRegion, DetachRegionResult, Identity, MembersChanged, Node,
+    NodeChange, Peer, ProbePeer, PublishCrl, PublishCrlResult, RegionStatus, Status, TransferLeader,
 };
 use claviger_tls::{ApiClient, ApiClientError};
 
@@ -99,6 +99,14 @@ pub async fn probe(node: &ApiClient, request: &ProbePeer) -> Result<Identity, Ad
 /// See [`AdminClientError`].
 pub async fn add_peer(node: &ApiClient, request: &AddPeer) -> Result<AddPeerResult, AdminClientError> {
     said(node.post("/admin/v1/peers", request).await)
+}
+
+/// Takes a region out of the count of some keys whose primary is here: `POST /admin/v1/peers/detach`.
+///
+/// # Errors
+/// See [`AdminClientError`].
+pub async fn detach_region(node: &ApiClient, request: &DetachRegion) -> Result<DetachRegionResult, AdminClientError> {
+    said(node.post("/admin/v1/peers/detach", request).await)
 }
 
 /// The revocation lists that the region enforces: `GET /admin/v1/crls`.

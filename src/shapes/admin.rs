@@ -11,7 +11,7 @@ pub mod policy;
 use claviger_types::{Region, TrustDomain};
 use serde::{Deserialize, Serialize};
 
-pub use keys::{AdmitKeys, AdmitKeysResult, AdmitScope};
+pub use keys::{AdmitKeys, AdmitKeysResult, AdmitScope, DetachRegion, DetachRegionResult};
 pub use node::{
     Disk, Member, MembersChanged, Membership, Node, NodeChange, NodeReport, NodeRole, NodeState, RegionNode, RegionStatus, Status,
     TransferLeader,

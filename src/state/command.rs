@@ -150,6 +150,8 @@ pub enum CommandBody {
     CarryOutDue(Box<CarryOutDue>),
     /// When keys were used last.
     RecordUsages(RecordUsages),
+    /// `claviger region detach`.
+    DetachMember(DetachMember),
 }
 
 /// Makes a command of one invocation happen once.
@@ -413,6 +415,15 @@ pub struct PublishCrl {
     pub next_update: Timestamp,
     /// The list, at most [`claviger_types::limits::CRL_BYTES_MAX`].
     pub der: Vec<u8>,
+}
+
+/// An operator takes a region out of the count of keys whose primary is here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetachMember {
+    /// The region.
+    pub region: Region,
+    /// At most [`claviger_types::limits::ADMIT_KEYS_MAX`]; one in which it does not count is passed over.
+    pub keys: Vec<KeyId>,
 }
 
 /// An operator lets keys be used again that a restore withheld.

@@ -318,7 +318,7 @@ fn bodies() -> Vec<CommandBody> {
 }
 
 /// The file of each kind of command; a new kind does not compile without a name here, nor pass without a sample above.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 39] = [
     "found-region",
     "tick",
     "register-node",
@@ -357,6 +357,7 @@ const COMMANDS: [&str; 38] = [
     "delete-imported-key-material",
     "carry-out-due",
     "record-usages",
+    "detach-member",
 ];
 
 const fn number(body: &CommandBody) -> usize {
@@ -399,6 +400,7 @@ const fn number(body: &CommandBody) -> usize {
         CommandBody::DeleteImportedKeyMaterial(_) => 35,
         CommandBody::CarryOutDue(_) => 36,
         CommandBody::RecordUsages(_) => 37,
+        CommandBody::DetachMember(_) => 38,
     }
 }
 

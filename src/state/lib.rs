@@ -28,10 +28,10 @@ pub use apply::apply;
 pub use claviger_protocol as protocol;
 pub use command::{
     AddPeer, AdmitKeys, ApplyIdentities, Authorised, CancelKeyDeletion, CarryOutDue, Command, CommandBody, CreateAlias, CreateGrant,
-    CreateKey, DeleteAlias, DeleteImportedKeyMaterial, Expected, FoundRegion, IdentityChange, ImportKeyMaterial, Once, PublishCrl,
-    PutKeyPolicy, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RecordUsages, RegisterNode, ReplicateKey, Reserve, ResetKeyPolicy,
-    RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, SealedMaterial, SetKeyEnabled, SetKeyRotation, SetPrincipalDenied,
-    TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
+    CreateKey, DeleteAlias, DeleteImportedKeyMaterial, DetachMember, Expected, FoundRegion, IdentityChange, ImportKeyMaterial, Once,
+    PublishCrl, PutKeyPolicy, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RecordUsages, RegisterNode, ReplicateKey, Reserve,
+    ResetKeyPolicy, RetireGrant, RevokeGrant, RotateKeyOnDemand, ScheduleKeyDeletion, SealedMaterial, SetKeyEnabled, SetKeyRotation,
+    SetPrincipalDenied, TagResource, UntagResource, UpdateAlias, UpdateKeyDescription,
 };
 pub use error::StateError;
 pub use memory::MemoryTables;

@@ -8,8 +8,8 @@ use claviger_state::protocol::{
     Author, Epoch, InProgress, MaterialEntry, MaterialState, Member, MemberStatus, NewDocument, Presence, SharedDoc, StatusRecord, Version,
 };
 use claviger_state::{
-    AccountScope, AddPeer, AdmitKeys, Authorised, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, Expected, FoundRegion,
-    KeyRecord, NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord,
+    AccountScope, AddPeer, AdmitKeys, Authorised, Command, CommandBody, CreateAlias, CreateKey, DeleteAlias, DetachMember, Expected,
+    FoundRegion, KeyRecord, NodeRole, Once, Operation, PublishCrl, ReceiveDocuments, ReceiveStatuses, ReceivedDocument, RegionKeysRecord,
     RegionPublicKeys, RegisterNode, ReplicateKey, Reserve, SealedMaterial, SetKeyEnabled, Tables, TagResource, UntagResource, UpdateAlias,
     UpdateKeyDescription, read,
 };
@@ -119,6 +119,7 @@ enum Kind {
     Describe { key: u8, text: u8, stale: bool, invocation: u8 },
     PublishCrl { ca: u8, number: u8, this_update: u8, contents: u8 },
     Admit { keys: Vec<u8> },
+    Detach { peer: u8, keys: Vec<u8> },
     Access(access::Kind),
     Life(life::Kind),
 }
@@ -224,7 +225,8 @@ fn kind() -> impl Strategy<Value = Kind> {
             .prop_map(|(key, text, stale, invocation)| Kind::Describe { key, text, stale, invocation }),
         5 => (0_u8..3, 0_u8..5, 0_u8..3, 0_u8..2)
             .prop_map(|(ca, number, this_update, contents)| Kind::PublishCrl { ca, number, this_update, contents }),
-        2 => prop::collection::vec(key, 1..4).prop_map(|keys| Kind::Admit { keys }),
+        2 => prop::collection::vec(key.clone(), 1..4).prop_map(|keys| Kind::Admit { keys }),
+        2 => (1..=PEERS, prop::collection::vec(key, 1..4)).prop_map(|(peer, keys)| Kind::Detach { peer, keys }),
         15 => access::kind().prop_map(Kind::Access),
         20 => life::kind().prop_map(Kind::Life),
     ]
@@ -393,6 +395,10 @@ impl Kind {
             })),
             Self::Access(kind) => kind.body(tables),
             Self::Life(kind) => kind.body(tables, time),
+            Self::Detach { peer, keys } => {
+                let keys = keys.iter().map(|number| key(*number)).collect();
+                CommandBody::DetachMember(DetachMember { region: region(*peer), keys })
+            }
             Self::Admit { keys } => CommandBody::AdmitKeys(AdmitKeys { keys: keys.iter().map(|number| key(*number)).collect() }),
         }
     }

@@ -1,11 +1,13 @@
 """Rotation of a multi-region key: in two phases, so that what any region returns opens in every other, at every moment."""
 
+import json
+import subprocess
 import threading
 
 import pytest
 from botocore.exceptions import ClientError
 
-from deployment import Deployment, wait_until
+from deployment import BINARY, Deployment, wait_until
 
 REGIONS = ["eu-west-1", "us-east-1", "ap-south-1"]
 HOME, AWAY, OTHER = REGIONS
@@ -114,3 +116,29 @@ def test_a_rotation_waits_for_a_region_that_is_down(world):
     assert not load.failures
     for blob, plaintext in load.blobs:
         assert away.decrypt(CiphertextBlob=blob)["Plaintext"] == plaintext
+
+
+def test_an_operator_detaches_a_region_that_stays_away(world):
+    key_id = world.create_everywhere(Description="detached")
+    home, other = world.kms(HOME), world.kms(OTHER)
+    first = material(home, key_id)
+    [node] = world.regions[AWAY]
+    node.kill()
+    home.rotate_key_on_demand(KeyId=key_id)
+    assert in_progress(home, key_id) and material(home, key_id) == first
+    contract = str(world.directory / "demo" / "demo.json")
+    command = [BINARY, "region", "detach", AWAY, "--demo", contract, "--region", HOME, "--json"]
+    done = json.loads(subprocess.check_output(command))
+    assert done["changed"] and done["rotating"] == 1
+    for kms in [home, other]:
+        wait_until(lambda kms=kms: len(rotations(kms, key_id)) == 1, 30, "the rotation is done without it")
+    blobs = [kms.encrypt(KeyId=key_id, Plaintext=b"without")["CiphertextBlob"] for kms in [home, other]]
+    again = json.loads(subprocess.check_output(command))
+    assert not again["changed"] and again["detached"] == 0
+    node.start()
+    node.await_ready()
+    world.await_enabled(AWAY, key_id, 60)
+    away = world.kms(AWAY)
+    wait_until(lambda: material(away, key_id) == material(home, key_id), 30, "it has caught up")
+    for blob in blobs:
+        assert away.decrypt(CiphertextBlob=blob)["Plaintext"] == b"without"

@@ -575,9 +575,7 @@ fn seeds_of_attestation_documents() {
     seeds.add("bad-signature", || [&document[..document.len() - 1], &[document[document.len() - 1] ^ 1]].concat());
     let late = Timestamp::from_millis(attestations::MADE.as_millis() - 3_600_000);
     seeds.add("bad-old", || hypervisor.document(&hypervisor.fields(late, registers, &key)));
-    seeds.add("bad-no-key", || {
-        hypervisor.document(&fields.iter().filter(|(name, _)| *name != "public_key").cloned().collect())
-    });
+    seeds.add("bad-no-key", || hypervisor.document(&fields.iter().filter(|(name, _)| *name != "public_key").cloned().collect()));
     seeds.add("bad-twice", || hypervisor.document(&[fields.clone(), fields.clone()].concat()));
     seeds.add("bad-other-root", || {
         let other = Hypervisor::new(attestations::MADE);

@@ -29,7 +29,24 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("operator", &["types", "shapes", "policy", "tls"]),
     ("chaos", &[]),
     // Tests of what they read, in tests/fuzz. Nothing imports it.
-    ("fuzz", &["types", "attestation", "attestation-testing", "shapes", "crypto", "policy", "state", "barrier", "backup", "tls", "consensus", "replication", "sigv4"]),
+    (
+        "fuzz",
+        &[
+            "types",
+            "attestation",
+            "attestation-testing",
+            "shapes",
+            "crypto",
+            "policy",
+            "state",
+            "barrier",
+            "backup",
+            "tls",
+            "consensus",
+            "replication",
+            "sigv4",
+        ],
+    ),
 ];
 
 #[test]

@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use axum::body::Body;
 use claviger_shapes::admin::clock::{AcceptClockResult, ClockStatus};
 use claviger_shapes::admin::{
-    AddPeerResult, AdminError, AdminErrorCode, AdmitKeysResult, Crl, Identity, MembersChanged, Peer, PublishCrlResult, RegionStatus,
+    AddPeerResult, AdminError, AdminErrorCode, AdmitKeysResult, Crl, DetachRegionResult, Identity, MembersChanged, Peer, PublishCrlResult,
+    RegionStatus,
 };
 use claviger_types::{Identity as Holder, RevocationFlag};
 use http::Method;
@@ -142,6 +143,9 @@ async fn backups_are_streamed_and_keys_admitted() {
     let admitted = ask(Method::POST, "/admin/v1/keys/admit", r#"{"scope":"all","after":"x"}"#).await;
     let admitted: AdmitKeysResult = serde_json::from_slice(&admitted.body).unwrap();
     assert_eq!((admitted.admitted, admitted.unchanged, admitted.next.as_deref()), (3, 1, Some("x")));
+    let detached = ask(Method::POST, "/admin/v1/peers/detach", r#"{"region":"dc-east-1","after":"x"}"#).await;
+    let detached: DetachRegionResult = serde_json::from_slice(&detached.body).unwrap();
+    assert_eq!(detached, DetachRegionResult { detached: 2, rotating: 1, next: Some("x".to_owned()) });
     let unknown = ask(Method::POST, "/admin/v1/keys/admit", r#"{"scope":{"key":"x"},"after":null}"#).await;
     assert_eq!(error_of(&unknown), (404, AdminErrorCode::NotFound));
     for bad in ["", "{}", r#"{"scope":"none","after":null}"#, r#"{"scope":"all","after":null,"more":1}"#] {
@@ -192,6 +196,7 @@ async fn nobody_else_is() {
         "/admin/v1/nodes/1/remove",
         "/admin/v1/leader/transfer",
         "/admin/v1/peers/probe",
+        "/admin/v1/peers/detach",
         "/admin/v1/clock",
         "/admin/v1/clock/accept",
         "/admin/v1/iam",

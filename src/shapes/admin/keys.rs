@@ -1,5 +1,6 @@
-//! Keys as operators may treat them: after a restore, and in no other way.
+//! Keys as operators may treat them: after a restore, and while a region is away.
 
+use claviger_types::Region;
 use serde::{Deserialize, Serialize};
 
 /// Which keys of the region.
@@ -31,6 +32,28 @@ pub struct AdmitKeysResult {
     pub admitted: u64,
     /// Keys that were withheld by nothing: admitted before, or made since.
     pub unchanged: u64,
+    /// Where the next step begins; `None` after the last.
+    pub next: Option<String>,
+}
+
+/// Asks to take a region out of the count of multi-region keys whose primary is here: as many as fit into one step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DetachRegion {
+    /// The region that is not to be waited for.
+    pub region: Region,
+    /// Where the step before ended: its [`DetachRegionResult::next`].
+    #[serde(default)]
+    pub after: Option<String>,
+}
+
+/// What came of one step.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DetachRegionResult {
+    /// Keys of which the region counted as a member, and does not any more.
+    pub detached: u64,
+    /// Of these, keys whose rotation waited for it.
+    pub rotating: u64,
     /// Where the next step begins; `None` after the last.
     pub next: Option<String>,
 }

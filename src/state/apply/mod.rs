@@ -9,6 +9,7 @@ mod identities;
 mod keys;
 mod labels;
 mod life;
+mod members;
 mod names;
 mod nodes;
 mod once;
@@ -115,6 +116,7 @@ impl Step<'_> {
             CommandBody::DeleteImportedKeyMaterial(delete) => self.delete_imported_key_material(&me, delete),
             CommandBody::CarryOutDue(due) => self.carry_out_due(&me, due),
             CommandBody::RecordUsages(record) => self.record_usages(record),
+            CommandBody::DetachMember(detach) => self.detach_member(&me, detach),
         }
     }
 

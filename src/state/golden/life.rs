@@ -2,10 +2,10 @@
 
 use claviger_types::{ImportType, KeyState, Timestamp};
 
-use super::{expected, key_id, material_id, once, record, sealed};
+use super::{expected, key_id, material_id, once, record, region, sealed};
 use crate::{
-    CancelKeyDeletion, CarryOutDue, CommandBody, DeleteImportedKeyMaterial, ImportKeyMaterial, LastUsageRecord, LifeRefusal, Operation,
-    RecordUsages, Refusal, RotateKeyOnDemand, ScheduleKeyDeletion, SealedMaterial, SetKeyRotation, UsageOperation,
+    CancelKeyDeletion, CarryOutDue, CommandBody, DeleteImportedKeyMaterial, DetachMember, ImportKeyMaterial, LastUsageRecord, LifeRefusal,
+    Operation, RecordUsages, Refusal, RotateKeyOnDemand, ScheduleKeyDeletion, SealedMaterial, SetKeyRotation, UsageOperation,
 };
 
 fn material() -> SealedMaterial {
@@ -42,6 +42,7 @@ pub(super) fn bodies() -> Vec<CommandBody> {
         }),
         CommandBody::CarryOutDue(Box::new(CarryOutDue::Rotate { key, material: material() })),
         CommandBody::RecordUsages(RecordUsages { usages: vec![(key_id(), usage())] }),
+        CommandBody::DetachMember(DetachMember { region: region("dc-south-1"), keys: vec![key_id()] }),
     ]
 }
 

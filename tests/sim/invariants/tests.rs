@@ -158,7 +158,7 @@ fn a_region_that_is_active_without_the_materials_is_seen() {
     let (site, mut watchers) = (Site::new(HERE), Watchers::default());
     let mut record = site.record();
     let version = record.document.version.next();
-    let member = |status| Member { status, born: version.clone(), since: version.clone() };
+    let member = |status| Member { status, born: version.clone(), since: version.clone(), life: None };
     record.document.version = version.clone();
     record.document.members.insert(region(THERE), member(MemberStatus::Creating));
     site.commit(&mut watchers, &record).unwrap();
@@ -316,7 +316,10 @@ fn nodes_that_differ_and_members_that_stay_on_their_way_are_seen() {
     let mut end = site.end(&history);
     let mut record = site.record();
     let version = record.document.version.clone();
-    record.document.members.insert(region(THERE), Member { status: MemberStatus::Creating, born: version.clone(), since: version });
+    record
+        .document
+        .members
+        .insert(region(THERE), Member { status: MemberStatus::Creating, born: version.clone(), since: version, life: None });
     let tables = end.nodes.get_mut(&site.node).unwrap();
     let mut overlay = Overlay::new(tables);
     overlay.put(&site.key.to_row(), &record).unwrap();

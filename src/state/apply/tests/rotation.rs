@@ -9,7 +9,9 @@ use claviger_types::{KeySpec, KeyUsage, MaterialId, Origin, Timestamp};
 use super::add_peer;
 use super::life::{Life, life as life_refusal, material};
 use crate::random_commands::{author, key, region};
-use crate::{AccountScope, CarryOutDue, CommandBody, LifeRefusal, Operation, ReceiveStatuses, Refusal, ReplicateKey, Response};
+use crate::{
+    AccountScope, CarryOutDue, CommandBody, DetachMember, LifeRefusal, Operation, ReceiveStatuses, Refusal, ReplicateKey, Response,
+};
 
 /// A multi-region key that regions 1 and 2 have, both active.
 fn replicated() -> Life {
@@ -123,6 +125,25 @@ fn a_member_that_is_coming_is_not_waited_for() {
     assert_eq!(life.record().document.members[&region(1)].status, MemberStatus::Creating);
     hears(&mut life, 1, &[0, 5]);
     assert_eq!(life.record().document.members[&region(1)].status, MemberStatus::Active);
+}
+
+/// It is waited for no more, and is active again once it shows that it has all.
+#[test]
+fn a_member_that_is_detached_is_not_waited_for_and_comes_back_by_itself() {
+    let mut life = replicated();
+    life.rotate(5).unwrap();
+    hears(&mut life, 1, &[0, 5]);
+    let detach = CommandBody::DetachMember(DetachMember { region: region(2), keys: vec![key(1), key(2)] });
+    life.machine.body(detach.clone()).outcome.unwrap();
+    assert_eq!(current(&life), material(5).id);
+    assert_eq!(life.record().document.members[&region(2)].status, MemberStatus::Detached);
+    let version = life.record().document.version;
+    life.machine.body(detach).outcome.unwrap();
+    assert_eq!(life.record().document.version, version, "the second time changes nothing");
+    hears(&mut life, 2, &[0]);
+    assert_eq!(life.record().document.members[&region(2)].status, MemberStatus::Detached);
+    hears(&mut life, 2, &[0, 5]);
+    assert_eq!(life.record().document.members[&region(2)].status, MemberStatus::Active);
 }
 
 #[test]
