@@ -43,13 +43,11 @@ pub fn receive(
     match (accepted, share) {
         (Accepted::Updated, Share::Held(held)) => held.follow(here, document, taken),
         (Accepted::TombstoneFollows, Share::Destroyed { tombstone, reserved }) => {
-            let epoch = document.version.epoch.clone();
-            let next = Tombstone {
-                version: document.version.clone(),
-                greatest_epoch: epoch,
-                status_revision: tombstone.status_revision + 1,
-                ..tombstone.clone()
-            };
+            let mut next = Tombstone::of(document, here.me, tombstone.status_revision + 1);
+            // With a place held, a later document may still bring a newer birth; without, this one is disowned like the one before.
+            if reserved.is_some() || next.born < tombstone.born {
+                (next.born, next.since) = (tombstone.born.clone(), tombstone.since.clone());
+            }
             let unknown = document.members[me].status != MemberStatus::Gone;
             let intents = unknown.then(|| Intent::Report(sender.region.clone())).into_iter().collect();
             Ok(Change { next: Share::Destroyed { tombstone: next, reserved: reserved.clone() }, intents })

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use claviger_types::{Origin, RotationType};
 
-use super::world::{Hashed, NOW, World, life, number, region};
+use super::world::{Hashed, NOW, World, next_life, number, region};
 use crate::{Answer, Answers, Change, Epoch, Intent, Leaving, Order, Refused, Share, Statuses, Version, promise, receive};
 
 /// One step. Regions are numbers.
@@ -47,6 +47,11 @@ pub(super) enum Action {
     Replicate {
         primary: usize,
         target: usize,
+    },
+    /// An operator finds a region that has the key and is no member.
+    Adopt {
+        primary: usize,
+        found: usize,
     },
     /// Rule 6.
     Consent {
@@ -157,6 +162,7 @@ impl World {
             actions.extend(others.clone().map(|target| Action::Reserve { at: target, primary: at }));
         }
         actions.extend(others.clone().map(|target| Action::Replicate { primary: at, target }));
+        actions.extend(others.clone().map(|found| Action::Adopt { primary: at, found }));
         actions.extend(others.map(|target| Action::Offer { primary: at, target }));
     }
 
@@ -233,6 +239,11 @@ impl World {
                 return Some(());
             }
             Action::Replicate { primary, target } => (*primary, self.replicate(*primary, *target)?),
+            Action::Adopt { primary, found } => {
+                let site = &self.sites[*primary];
+                let has_it = self.sites[*found].holding().is_some();
+                (*primary, site.owned().filter(|_| has_it)?.adopt(&site.here(), region(*found)).ok()?)
+            }
             Action::Consent { at } => {
                 take_one(&mut self.budget.handoffs)?;
                 let site = &self.sites[*at];
@@ -273,6 +284,7 @@ impl World {
             Action::Destroy { at } => {
                 let site = &self.sites[*at];
                 let change = site.holding()?.destroy(&site.here()).ok()?;
+                self.excuse_end(*at);
                 self.commit(*at, change);
                 return Some(());
             }
@@ -426,14 +438,12 @@ impl World {
         let after = self.sites[at].backup.restored();
         self.excuse_disaster(at, &after);
         let site = &mut self.sites[at];
-        site.me.incarnation = life(at, 1);
+        site.me.incarnation = next_life(site.me.incarnation);
         site.share = Hashed::new(after);
         site.statuses = Hashed::new(Statuses::new());
         site.answers = Hashed::new(Answers::new());
         let epoch = site.holding().map(|holding| holding.document.version.epoch.clone());
-        if let Some(epoch) = epoch {
-            self.ghost.promised[at] = epoch;
-        }
+        self.ghost.promised[at] = epoch.unwrap_or_else(|| self.ghost.first.clone());
         // In its new life it tells whoever it takes for the primary.
         if let Some(primary) = self.sites[at].holding().map(|holding| number(holding.document.primary())).filter(|primary| *primary != at) {
             self.report(at, primary);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_types::{MaterialId, Origin};
 
-use super::world::{Hashed, Site, World, number};
+use super::world::{Hashed, Site, World, first_life, number};
 use crate::{Epoch, MaterialState, MemberStatus, Share, SharedDoc, Version};
 
 pub(super) const DECRYPTABLE: &str = "decryptable_everywhere";
@@ -18,6 +18,8 @@ pub(super) const CONVERGENCE: &str = "convergence";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ghost {
+    /// The key's first epoch.
+    pub(super) first: Epoch,
     /// The greatest epoch that each region has committed or said that it promises, in its present life.
     pub(super) promised: Vec<Epoch>,
     /// Materials that ever were current, with the line of that document.
@@ -39,6 +41,7 @@ pub(super) struct Ghost {
 impl Ghost {
     pub(super) fn new(count: usize, epoch: &Epoch) -> Self {
         Self {
+            first: epoch.clone(),
             promised: vec![epoch.clone(); count],
             ever_current: BTreeSet::new(),
             lines: BTreeMap::new(),
@@ -180,7 +183,8 @@ impl World {
         let Some(holding) = site.holding() else { return true };
         let document = &holding.document;
         let Some(current) = document.current_material().filter(|_| document.origin == Origin::AwsKms) else { return true };
-        let owns = document.is_owned_by(&site.me);
+        // While it is offered, its owner cannot say otherwise (rule 6).
+        let owns = holding.may_change(&site.me);
         document.members.iter().filter(|(_, member)| member.status == MemberStatus::Active).all(|(region, member)| {
             let other = &self.sites[number(region)];
             let is_meant = member.life == Some(other.me.incarnation) || (owns && site.lives.get(region) == Some(&other.me.incarnation));
@@ -206,6 +210,17 @@ impl World {
             let was_current = |id: &MaterialId| self.ghost.ever_current.iter().any(|(_, current)| current == id);
             materials.is_none_or(|ids| ids.iter().all(|id| !was_current(id) || document.names_material(id)))
         })
+    }
+
+    /// Region `at`, a primary all of whose members are gone, is about to destroy the last copy. A region that a restore has brought back
+    /// to life since does not keep it from that.
+    pub(super) fn excuse_end(&mut self, at: usize) {
+        let others = self.sites.iter().enumerate().filter(|(number, site)| *number != at && site.holding().is_some());
+        let all_restored = others.map(|(number, site)| (number, site.me.incarnation)).all(|(number, life)| life != first_life(number));
+        if self.sites[at].owned().is_some() && all_restored {
+            let all: Vec<_> = self.ghost.ever_current.iter().map(|(_, id)| *id).collect();
+            self.ghost.excused.extend(all);
+        }
     }
 
     /// Region `at` is about to be taken back to its backup. What only it had, and those who are leaving anyway, is lost to the disaster.

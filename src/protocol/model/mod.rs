@@ -8,6 +8,7 @@ mod drain;
 mod ghost;
 #[cfg(feature = "known-bugs")]
 mod planted;
+mod random;
 mod scope;
 mod world;
 

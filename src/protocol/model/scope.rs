@@ -78,8 +78,13 @@ impl World {
     }
 
     fn replicated(count: usize, origin: Origin) -> Self {
+        Self::replicated_to(count, count, origin)
+    }
+
+    /// The first `having` of `count` regions have the key.
+    fn replicated_to(count: usize, having: usize, origin: Origin) -> Self {
         let mut world = Self::founded(count, origin);
-        for target in 1..count {
+        for target in 1..having {
             world.budget.replications = 1;
             world = world.act(&[Action::Reserve { at: target, primary: 0 }, Action::Replicate { primary: 0, target }]).quiet();
         }
@@ -129,9 +134,7 @@ impl World {
 
 /// A region joins while the key is rotated, twice, and members are detached.
 fn rotation(deep: bool) -> World {
-    let mut world = World::founded(3, Origin::AwsKms);
-    world.budget.replications = 1;
-    let world = world.act(&[Action::Reserve { at: 1, primary: 0 }, Action::Replicate { primary: 0, target: 1 }]).quiet();
+    let world = World::replicated_to(3, 2, Origin::AwsKms);
     let budget = Budget { rotations: if deep { 3 } else { 2 }, detaches: 1 + u8::from(deep), replications: 1, ..Budget::default() };
     world.with(budget)
 }
@@ -250,6 +253,13 @@ fn everything(deep: bool) -> World {
 }
 
 impl World {
+    /// Three regions have the key, one has not; each region's backup is what it has now.
+    pub(super) fn spread(origin: Origin, budget: Budget) -> Self {
+        let mut world = Self::replicated_to(4, 3, origin);
+        world.sites.iter_mut().for_each(|site| site.backup = site.share.clone());
+        world.allowing(budget)
+    }
+
     /// See [`imports`].
     fn imported() -> Self {
         let mut world = Self::replicated(3, Origin::External);
