@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use claviger_types::{Origin, RotationType};
+use claviger_types::{ImportType, Origin, RotationType};
 
 use super::world::{Hashed, NOW, World, next_life, number, region};
-use crate::{Answer, Answers, Change, Epoch, Intent, Leaving, Order, Refused, Share, Statuses, Version, promise, receive};
+use crate::{Answer, Answers, Change, Epoch, Intent, Leaving, MaterialState, Order, Refused, Share, Statuses, Version, promise, receive};
 
 /// One step. Regions are numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,13 @@ pub(super) enum Action {
         at: usize,
         restored: usize,
     },
-    /// Rule 9.
+    /// Rule 9: a region imports what it lacks, or a primary something new; takes it away again; or a primary takes it from the key.
+    Import {
+        at: usize,
+    },
+    WithdrawImport {
+        primary: usize,
+    },
     LoseImport {
         at: usize,
     },
@@ -192,7 +198,10 @@ impl World {
         }
         actions.push(Action::Destroy { at });
         if budget.losses > 0 {
-            actions.push(Action::LoseImport { at });
+            actions.extend([Action::LoseImport { at }, Action::WithdrawImport { primary: at }]);
+        }
+        if budget.imports > 0 {
+            actions.push(Action::Import { at });
         }
     }
 
@@ -293,8 +302,19 @@ impl World {
             Action::LoseImport { at } => {
                 take_one(&mut self.budget.losses)?;
                 let site = &self.sites[*at];
-                let pending = site.holding()?.document.pending_material()?.id;
-                (*at, site.holding()?.lose_import(&site.here(), pending))
+                let held = site.holding()?;
+                let pending = held.document.pending_material().or(held.document.current_material())?.id;
+                (*at, held.lose_import(&site.here(), pending))
+            }
+            Action::WithdrawImport { primary } => {
+                take_one(&mut self.budget.losses)?;
+                let site = &self.sites[*primary];
+                let pending = site.owned()?.document.pending_material()?.id;
+                (*primary, site.owned()?.withdraw_import(&site.here(), pending).ok()?)
+            }
+            Action::Import { at } => {
+                take_one(&mut self.budget.imports)?;
+                (*at, self.import(*at)?)
             }
             Action::RotateImported { primary } => {
                 take_one(&mut self.budget.rotations)?;
@@ -367,6 +387,17 @@ impl World {
         let owned = site.owned().filter(|owned| reserved && owned.may_change(me))?;
         let document = owned.document.add_member(me, region(target), NOW, NOW).ok()?;
         Some(Change { next: owned.with_own(document), intents: vec![Intent::Ship] })
+    }
+
+    /// What the key has and the region lacks, or at the primary, when there is nothing of that kind, something new.
+    pub(super) fn import(&mut self, at: usize) -> Option<Change<crate::Holding>> {
+        let held = self.sites[at].holding().filter(|held| held.is_external())?.clone();
+        let lacking = held.document.materials.iter().filter(|entry| entry.state != MaterialState::Discarded);
+        let (id, kind) = match lacking.map(|entry| entry.id).find(|id| !held.materials.contains(id)) {
+            Some(id) => (id, ImportType::ExistingKeyMaterial),
+            None => (self.mint(), ImportType::NewKeyMaterial),
+        };
+        held.import(&self.sites[at].here(), id, Some(kind)).ok()
     }
 
     fn bid(&mut self, at: usize, lost: usize) -> Option<()> {

@@ -154,7 +154,11 @@ impl World {
         };
         let asker = holders.iter().max_by_key(rank).copied().unwrap_or_default();
         self.try_step(&Action::Cancel { at: asker });
-        if let Some(lost) = self.sites[asker].holding().map(|held| number(&held.greatest_epoch.author.region)) {
+        let lost = self.sites[asker].holding().map(|held| {
+            let author = number(&held.greatest_epoch.author.region);
+            if author == asker { number(held.document.primary()) } else { author }
+        });
+        if let Some(lost) = lost {
             self.try_step(&Action::Bid { at: asker, lost });
         }
         asker

@@ -152,7 +152,8 @@ impl World {
     fn note_activation(&mut self, at: usize, held: &SharedDoc, document: &SharedDoc) {
         let current = document.current_material().map(|material| material.id);
         let Some(id) = current.filter(|id| held.current_material().map(|material| material.id) != Some(*id)) else { return };
-        if document.origin != Origin::External {
+        // The first material of a key is current at once (rules page, section 7): who lacks it is PendingImport.
+        if document.origin != Origin::External || held.current_material().is_none() {
             return;
         }
         let active = document.members.iter().filter(|(_, member)| member.status == MemberStatus::Active).map(|(region, _)| number(region));
@@ -213,11 +214,13 @@ impl World {
     }
 
     /// Region `at`, a primary all of whose members are gone, is about to destroy the last copy. A region that a restore has brought back
-    /// to life since does not keep it from that.
+    /// to life since, or that became a member on a line that a restore cut off, does not keep it from that.
     pub(super) fn excuse_end(&mut self, at: usize) {
+        let Some(owned) = self.sites[at].owned() else { return };
         let others = self.sites.iter().enumerate().filter(|(number, site)| *number != at && site.holding().is_some());
-        let all_restored = others.map(|(number, site)| (number, site.me.incarnation)).all(|(number, life)| life != first_life(number));
-        if self.sites[at].owned().is_some() && all_restored {
+        let mut in_the_way = others
+            .filter(|(number, site)| site.me.incarnation == first_life(*number) && owned.document.members.contains_key(&site.me.region));
+        if in_the_way.next().is_none() {
             let all: Vec<_> = self.ghost.ever_current.iter().map(|(_, id)| *id).collect();
             self.ghost.excused.extend(all);
         }

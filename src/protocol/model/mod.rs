@@ -128,5 +128,5 @@ fn explore_all(deep: bool, states: usize) {
 #[test]
 fn every_scope_holds() {
     let states = std::env::var("CLAVIGER_MODEL_STATES").ok().and_then(|text| text.parse().ok());
-    explore_all(states.is_some(), states.unwrap_or(4_000));
+    explore_all(states.is_some(), states.unwrap_or(12_000));
 }

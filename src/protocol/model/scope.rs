@@ -20,7 +20,8 @@ pub(super) struct Budget {
     pub(super) deletions: u8,
     pub(super) cancels: u8,
     pub(super) restores: u8,
-    /// Imports that are taken away again.
+    /// Imports, and imports that are taken away again.
+    pub(super) imports: u8,
     pub(super) losses: u8,
     /// Regions that may ask for a promotion.
     pub(super) bidders: Vec<usize>,
@@ -232,7 +233,7 @@ fn restore(deep: bool) -> World {
 /// its import away.
 fn imports(deep: bool) -> World {
     let world = World::imported();
-    world.with(Budget { rotations: 1, handoffs: 1, losses: 1, detaches: u8::from(deep), ..Budget::default() })
+    world.with(Budget { rotations: 1, handoffs: 1, losses: 1, imports: u8::from(deep), detaches: u8::from(deep), ..Budget::default() })
 }
 
 /// A little of everything.
@@ -265,19 +266,10 @@ impl World {
         let mut world = Self::replicated(3, Origin::External);
         world.budget.handoffs = 9;
         let mut world = world.handed_over(0, 1).quiet();
-        let second = world.mint();
-        for at in [1, 0, 2] {
-            let site = &world.sites[at];
-            let holding = site.holding().unwrap();
-            // Every region imports the first material too.
-            let first = holding.document.materials[0].id;
-            let both = [(first, None), (second, (at == 1).then_some(claviger_types::ImportType::NewKeyMaterial))];
-            for (id, import_type) in both {
-                let site = &world.sites[at];
-                let change = site.holding().unwrap().import(&site.here(), id, import_type).unwrap();
-                world.commit_and_settle(at, change);
-            }
-            world = world.quiet();
+        world.budget.imports = 6;
+        // The first material, then another that waits for its rotation: first at the primary, then everywhere.
+        for at in [1, 0, 2, 1, 0, 2] {
+            world = world.act(&[Action::Import { at }]).quiet();
         }
         world.handed_over(1, 0).quiet()
     }
