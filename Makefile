@@ -12,7 +12,11 @@ BENCH_ARGS ?=
 # Seeds that `make sim` runs.
 SEEDS ?= 1000
 
-.PHONY: demo test fix build lint deny unit sim known-bugs clients venv chaos bench setup clean
+# States that `make model` generates in each scope, and random walks.
+STATES ?= 500000
+WALKS ?= 40000
+
+.PHONY: demo test fix build lint deny unit sim model known-bugs clients venv chaos bench setup clean
 
 demo: build
 	target/debug/claviger demo $(DEMO_ARGS)
@@ -42,8 +46,15 @@ unit: setup
 sim: setup
 	CLAVIGER_SIM_SEEDS=$(SEEDS) cargo test --locked --test sim -- --nocapture --exact seeds::seeds_hold
 
-# The simulation again, with bugs in it: it must catch each. It leaves the ordinary program in target/debug.
+# The model of the multi-region protocol (docs/multi-region.md), deeper than `unit` looks; prints the states of each scope.
+model: setup
+	CLAVIGER_MODEL_STATES=$(STATES) cargo test --locked -p claviger-protocol --lib -- --nocapture --exact model::every_scope_holds
+	CLAVIGER_MODEL_WALKS=$(WALKS) cargo test --locked -p claviger-protocol --lib -- model::random
+
+# The model and the simulation again, with bugs in them: they must catch each. It leaves the ordinary program in target/debug.
 known-bugs: setup
+	cargo clippy --locked -p claviger-protocol --features known-bugs --all-targets -- -D warnings
+	cargo test --locked -p claviger-protocol --features known-bugs --lib -- --nocapture model::planted
 	cargo clippy --locked --features known-bugs --test sim -- -D warnings
 	cargo test --locked --features known-bugs --test sim -- --nocapture planted
 	cargo build --locked

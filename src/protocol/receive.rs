@@ -31,7 +31,7 @@ pub fn receive(
     let me = &here.me.region;
     let accepted = match accept(me, view(share), document, sender) {
         Err(Refused::NoReservation) if matches!(share, Share::Absent { .. }) && document.members[me].status != MemberStatus::Gone => {
-            let next = Share::Destroyed { tombstone: Tombstone::of(document, here.me, 1), reserved: None };
+            let next = Share::Destroyed { tombstone: Box::new(Tombstone::of(document, here.me, 1)), reserved: None };
             return Ok(Change { next, intents: vec![Intent::Report(sender.region.clone())] });
         }
         accepted => accepted?,
@@ -50,7 +50,7 @@ pub fn receive(
             }
             let unknown = document.members[me].status != MemberStatus::Gone;
             let intents = unknown.then(|| Intent::Report(sender.region.clone())).into_iter().collect();
-            Ok(Change { next: Share::Destroyed { tombstone: next, reserved: reserved.clone() }, intents })
+            Ok(Change { next: Share::Destroyed { tombstone: Box::new(next), reserved: reserved.clone() }, intents })
         }
         (Accepted::Created, Share::Absent { .. } | Share::Destroyed { .. }) => {
             if !is_external && taken != named {

@@ -10,6 +10,7 @@ mod ghost;
 mod planted;
 mod random;
 mod scope;
+mod step;
 mod world;
 
 use std::time::{Duration, Instant};
