@@ -18,7 +18,11 @@ SEEDS ?= 1000
 FUZZ_SECONDS ?= 60
 FUZZ_TARGETS ?=
 
-.PHONY: demo test fix build lint deny unit sim fuzz known-bugs clients venv chaos bench setup clean
+# States that `make model` generates in each scope, and random walks.
+STATES ?= 500000
+WALKS ?= 40000
+
+.PHONY: demo test fix build lint deny unit sim model fuzz known-bugs clients venv chaos bench setup clean
 
 demo: build
 	target/debug/claviger demo $(DEMO_ARGS)
@@ -55,8 +59,15 @@ sim: setup
 fuzz: setup
 	FUZZ_SECONDS=$(FUZZ_SECONDS) FUZZ_TARGETS="$(FUZZ_TARGETS)" tests/fuzz/run.sh
 
-# The simulation again, with bugs in it: it must catch each. It leaves the ordinary program in target/debug.
+# The model of the multi-region protocol (docs/multi-region.md), deeper than `unit` looks; prints the states of each scope.
+model: setup
+	CLAVIGER_MODEL_STATES=$(STATES) cargo test --locked -p claviger-protocol --lib -- --nocapture --exact model::every_scope_holds
+	CLAVIGER_MODEL_WALKS=$(WALKS) cargo test --locked -p claviger-protocol --lib -- model::random
+
+# The model and the simulation again, with bugs in them: they must catch each. It leaves the ordinary program in target/debug.
 known-bugs: setup
+	cargo clippy --locked -p claviger-protocol --features known-bugs --all-targets -- -D warnings
+	cargo test --locked -p claviger-protocol --features known-bugs --lib -- --nocapture model::planted
 	cargo clippy --locked --features known-bugs --test sim -- -D warnings
 	cargo test --locked --features known-bugs --test sim -- --nocapture planted
 	cargo build --locked

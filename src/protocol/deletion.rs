@@ -97,7 +97,7 @@ impl Holding {
         let mut tombstone = Tombstone::of(&self.document, here.me, self.status_revision + 1);
         tombstone.greatest_epoch = self.greatest_epoch.clone();
         let intents = vec![Intent::Report(self.document.primary().clone()), Intent::Erase(self.materials.clone())];
-        Ok(Change { next: Share::Destroyed { tombstone, reserved: None }, intents })
+        Ok(Change { next: Share::Destroyed { tombstone: Box::new(tombstone), reserved: None }, intents })
     }
 
     /// `claviger peer remove`: a replica that will never say so itself counts as gone. The driver refuses it while that peer is primary

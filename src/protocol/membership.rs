@@ -4,7 +4,8 @@ use claviger_types::limits::REGIONS_MAX;
 use claviger_types::{Origin, Region, Timestamp, known_bug};
 
 use crate::known_bugs::bug;
-use crate::{AddMemberError, Author, Member, MemberStatus, Presence, SharedDoc, StatusRecord};
+use crate::rotation::ship;
+use crate::{AddMemberError, Author, Change, Here, Holding, Member, MemberStatus, Presence, SharedDoc, StatusRecord};
 
 impl SharedDoc {
     /// Rule 10, the primary's commit of ReplicateKey: `region`, which holds a reservation, becomes a member that is `Creating`.
@@ -73,5 +74,24 @@ impl SharedDoc {
             member.since = self.version.clone();
             member.life = Some(status.incarnation);
         }
+    }
+}
+
+impl Holding {
+    /// Rule 10 for a region that has the key and that no member knows: an operator, who has seen that it has, lets it be a member again. It is
+    /// `Detached`, hands over what it has and earns the rest.
+    ///
+    /// # Errors
+    /// When this region may not change the document, or the region is a member already, or there are too many.
+    pub fn adopt(&self, here: &Here<'_>, region: &Region) -> Result<Change<Self>, AddMemberError> {
+        let mut next = self.next_version(here).map_err(|_| AddMemberError::NotPrimary)?;
+        if next.members.contains_key(region) {
+            return Err(AddMemberError::AlreadyExists);
+        }
+        if next.members.len() >= REGIONS_MAX {
+            return Err(AddMemberError::TooManyRegions);
+        }
+        next.add_found(region);
+        Ok(ship(self.with_own(next)))
     }
 }

@@ -136,9 +136,9 @@ impl Holding {
         // Who owns the document, or is to own it next; of an offer both are in question.
         let author = &self.greatest_epoch.author.region;
         let is_lost = |region: &Region| *region == order.lost || region == me;
-        let is_target_lost = author == me && self.document.offer.as_ref().is_none_or(&is_lost);
-        if !is_lost(author) || (author == me && !is_target_lost) {
-            return Err(PromotionError::NotLost(author.clone()));
+        let in_question = if author == me { self.document.offer.as_ref().unwrap_or(self.document.primary()) } else { author };
+        if !is_lost(in_question) {
+            return Err(PromotionError::NotLost(in_question.clone()));
         }
         Ok(self.bid_above(here, &self.greatest_epoch, order))
     }
@@ -158,6 +158,11 @@ impl Holding {
             return self.bid_above(here, greater, &bid.order);
         }
         Self { greatest_epoch: greater.clone(), bid: None, consent: None, ..self.clone() }.reported(here.me)
+    }
+
+    /// An operator takes the order back. What was promised stays promised: only a greater epoch moves on from here.
+    pub fn give_up(&self) -> Self {
+        Self { bid: None, ..self.clone() }
     }
 
     /// Whether the answer of a member is to this region's bid, from a life that was admitted.

@@ -31,7 +31,7 @@ pub fn receive(
     let me = &here.me.region;
     let accepted = match accept(me, view(share), document, sender) {
         Err(Refused::NoReservation) if matches!(share, Share::Absent { .. }) && document.members[me].status != MemberStatus::Gone => {
-            let next = Share::Destroyed { tombstone: Tombstone::of(document, here.me, 1), reserved: None };
+            let next = Share::Destroyed { tombstone: Box::new(Tombstone::of(document, here.me, 1)), reserved: None };
             return Ok(Change { next, intents: vec![Intent::Report(sender.region.clone())] });
         }
         accepted => accepted?,
@@ -43,16 +43,14 @@ pub fn receive(
     match (accepted, share) {
         (Accepted::Updated, Share::Held(held)) => held.follow(here, document, taken),
         (Accepted::TombstoneFollows, Share::Destroyed { tombstone, reserved }) => {
-            let epoch = document.version.epoch.clone();
-            let next = Tombstone {
-                version: document.version.clone(),
-                greatest_epoch: epoch,
-                status_revision: tombstone.status_revision + 1,
-                ..tombstone.clone()
-            };
+            let mut next = Tombstone::of(document, here.me, tombstone.status_revision + 1);
+            // With a place held, a later document may still bring a newer birth; without, this one is disowned like the one before.
+            if reserved.is_some() || next.born < tombstone.born {
+                (next.born, next.since) = (tombstone.born.clone(), tombstone.since.clone());
+            }
             let unknown = document.members[me].status != MemberStatus::Gone;
             let intents = unknown.then(|| Intent::Report(sender.region.clone())).into_iter().collect();
-            Ok(Change { next: Share::Destroyed { tombstone: next, reserved: reserved.clone() }, intents })
+            Ok(Change { next: Share::Destroyed { tombstone: Box::new(next), reserved: reserved.clone() }, intents })
         }
         (Accepted::Created, Share::Absent { .. } | Share::Destroyed { .. }) => {
             if !is_external && taken != named {

@@ -186,15 +186,17 @@ impl SharedDoc {
     }
 
     /// Adds a material that is none of the document's, or revives one that was discarded; `known` is what another document said of it.
+    /// An imported key that has none yet, on this line, has it as its current one: some material always is.
     pub(crate) fn add_past(&mut self, id: MaterialId, known: Option<&MaterialEntry>, here: &Here<'_>) {
+        let state = if self.current_material().is_some() { MaterialState::Past } else { MaterialState::Current };
         if let Some(entry) = self.materials.iter_mut().find(|entry| entry.id == id) {
             if entry.state == MaterialState::Discarded {
-                (entry.state, entry.united) = (MaterialState::Past, true);
+                (entry.state, entry.united) = (state, true);
             }
         } else if self.materials.len() < MATERIALS_PER_KEY_MAX {
             let created_at = known.map_or(here.now, |entry| entry.created_at);
             let rotated = known.and_then(|entry| entry.rotated);
-            self.materials.push(MaterialEntry { id, created_at, state: MaterialState::Past, rotated, united: true });
+            self.materials.push(MaterialEntry { id, created_at, state, rotated, united: true });
         }
     }
 

@@ -47,7 +47,7 @@ pub enum Share {
     /// The memory of a key that was destroyed.
     Destroyed {
         /// What is remembered.
-        tombstone: Tombstone,
+        tombstone: Box<Tombstone>,
         /// Who asked for a place, so that the key may live again.
         reserved: Option<Author>,
     },

@@ -1,13 +1,17 @@
-//! Rules 1, 4 and 10: each by itself, and together over a network that loses order and repeats what it likes.
+//! Each rule by itself. How they are together is `model`'s to show.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod deletion;
+mod handoff;
+mod promotion;
+mod rotation;
+
+use std::collections::BTreeSet;
 
 use claviger_types::{AccountId, Incarnation, KeyId, KeySpec, KeyUsage, MaterialId, Origin, Region, Timestamp};
-use proptest::prelude::*;
 
 use crate::{
-    Accepted, AddMemberError, Author, DocumentError, Epoch, Held, InProgress, MaterialEntry, MaterialState, Member, MemberStatus,
-    NewDocument, Presence, Refused, SharedDoc, StatusRecord, Version, accept,
+    Accepted, AddMemberError, Author, DocumentError, Epoch, Held, Here, Holding, Lives, MaterialEntry, MaterialState, Member, MemberStatus,
+    NewDocument, Presence, Refused, Share, SharedDoc, StatusRecord, Statuses, Version, accept, receive,
 };
 
 const NOW: Timestamp = Timestamp::from_millis(1000);
@@ -65,6 +69,47 @@ fn status_of(document: &SharedDoc, number: u8, revision: u64) -> StatusRecord {
         consent: None,
         refused: None,
     }
+}
+
+/// Runs something at a region, whose peers are the two others in their first lives.
+fn at<T>(number: u8, run: impl FnOnce(&Here<'_>) -> T) -> T {
+    let me = author(number);
+    let lives: Lives = (0..3).filter(|peer| *peer != number).map(|peer| (region(peer), author(peer).incarnation)).collect();
+    run(&Here { me: &me, lives: &lives, now: NOW })
+}
+
+/// The share of a region that has `share` and is sent `document` with all bytes.
+fn sent(number: u8, share: &Share, document: &SharedDoc) -> Result<Share, Refused> {
+    let sender = document.version.epoch.author.clone();
+    at(number, |here| receive(here, share, document, &document.material_ids(), &sender)).map(|change| change.next)
+}
+
+fn held_by(share: &Share) -> &Holding {
+    share.holding().unwrap()
+}
+
+fn reserved() -> Share {
+    Share::NOTHING.reserve(&author(0)).unwrap()
+}
+
+/// The statuses of these regions.
+fn told(holdings: &[(u8, &Holding)]) -> Statuses {
+    holdings.iter().map(|(number, holding)| (region(*number), holding.status(&author(*number)))).collect()
+}
+
+/// A key that is active in all three regions, as each of them holds it.
+fn everywhere(origin: Origin) -> [Holding; 3] {
+    let mut document = document();
+    document.origin = origin;
+    let document = with_member(&with_member(&document, 1), 2);
+    let primary = Holding::created(document.clone());
+    let replicas = [1, 2].map(|number| sent(number, &reserved(), &document).unwrap());
+    let statuses = told(&[(1, held_by(&replicas[0])), (2, held_by(&replicas[1]))]);
+    let primary = at(0, |here| primary.settle(here, &statuses)).next;
+    let shares = [(1, &replicas[0]), (2, &replicas[1])].map(|(number, share)| sent(number, share, &primary.document).unwrap());
+    let [first, second] = shares.map(|share| held_by(&share).clone());
+    assert!(primary.document.members.values().all(|member| member.status == MemberStatus::Active));
+    [primary, first, second]
 }
 
 #[test]
@@ -201,221 +246,4 @@ fn no_region_becomes_a_member_by_its_own_word() {
     assert_eq!(document.receive_status(&author(0), &status_of(&document, 2, 1)), None);
     let single = created(KeyId::single_region([1; 16]));
     assert_eq!(single.receive_status(&author(0), &status_of(&single, 2, 1)), None);
-}
-
-/// A region of the simulation: what it has committed.
-#[derive(Default)]
-struct Node {
-    document: Option<SharedDoc>,
-    reserved: bool,
-    materials: BTreeSet<MaterialId>,
-    status_revision: u64,
-}
-
-#[derive(Clone, Debug)]
-enum Message {
-    /// A document with the bytes of these materials.
-    Document(SharedDoc, BTreeSet<MaterialId>),
-    Status(StatusRecord),
-}
-
-/// The primary, two regions that may become members, and everything that was ever sent: any of it may arrive, at any
-/// time, any number of times.
-struct World {
-    primary: SharedDoc,
-    statuses: BTreeMap<Region, StatusRecord>,
-    nodes: [Node; 2],
-    sent: Vec<(u8, Message)>,
-    history: BTreeMap<Version, SharedDoc>,
-    next_material: u8,
-}
-
-#[derive(Clone, Debug)]
-enum Event {
-    Replicate { to: u8, reserved: bool },
-    Rotate,
-    Ship { to: u8 },
-    Report { from: u8 },
-    Deliver(prop::sample::Index),
-}
-
-fn event() -> impl Strategy<Value = Event> {
-    prop_oneof![
-        2 => (1_u8..3, prop::bool::weighted(0.9)).prop_map(|(to, reserved)| Event::Replicate { to, reserved }),
-        1 => Just(Event::Rotate),
-        4 => (1_u8..3).prop_map(|to| Event::Ship { to }),
-        4 => (1_u8..3).prop_map(|from| Event::Report { from }),
-        12 => any::<prop::sample::Index>().prop_map(Event::Deliver),
-    ]
-}
-
-impl World {
-    fn new() -> Self {
-        let primary = document();
-        let history = BTreeMap::from([(primary.version.clone(), primary.clone())]);
-        Self { primary, statuses: BTreeMap::new(), nodes: Default::default(), sent: Vec::new(), history, next_material: 1 }
-    }
-
-    fn commit(&mut self, document: SharedDoc) {
-        assert!(document.version > self.primary.version);
-        document.validate().unwrap();
-        self.history.insert(document.version.clone(), document.clone());
-        self.primary = document;
-    }
-
-    fn node(&mut self, number: u8) -> &mut Node {
-        &mut self.nodes[usize::from(number) - 1]
-    }
-
-    fn happen(&mut self, event: &Event) {
-        match event {
-            Event::Replicate { to, reserved } => {
-                self.node(*to).reserved |= *reserved;
-                if *reserved && let Ok(document) = self.primary.add_member(&author(0), &region(*to), NOW, NOW) {
-                    self.commit(document);
-                }
-            }
-            Event::Rotate => {
-                let mut document = self.primary.clone();
-                document.version = document.version.next();
-                document
-                    .materials
-                    .iter_mut()
-                    .filter(|entry| entry.state == MaterialState::Pending)
-                    .for_each(|entry| entry.state = MaterialState::Past);
-                document.in_progress = Some(InProgress { since: document.version.clone(), kind: None, started_at: NOW });
-                document.materials.push(MaterialEntry {
-                    id: material(self.next_material),
-                    created_at: NOW,
-                    state: MaterialState::Pending,
-                    rotated: None,
-                    united: false,
-                });
-                self.next_material += 1;
-                self.commit(document);
-            }
-            Event::Ship { to } => self.ship(*to),
-            Event::Report { from } => self.report(*from),
-            Event::Deliver(which) if !self.sent.is_empty() => {
-                let (to, message) = which.get(&self.sent).clone();
-                self.deliver(to, &message);
-            }
-            Event::Deliver(_) => {}
-        }
-    }
-
-    /// As the shipper does: the document, and the materials that the peer has not named.
-    fn ship(&mut self, to: u8) {
-        let status = self.statuses.get(&region(to));
-        if self.primary.is_owed_to(&region(to), status) {
-            let named = status.map(|status| status.materials.clone()).unwrap_or_default();
-            let bytes = self.primary.material_ids().difference(&named).copied().collect();
-            self.sent.push((to, Message::Document(self.primary.clone(), bytes)));
-        }
-    }
-
-    fn report(&mut self, from: u8) {
-        let node = &self.nodes[usize::from(from) - 1];
-        if let Some(document) = &node.document {
-            let materials = node.materials.clone();
-            let status = StatusRecord { materials, ..status_of(document, from, node.status_revision) };
-            self.sent.push((0, Message::Status(status)));
-        }
-    }
-
-    fn deliver(&mut self, to: u8, message: &Message) {
-        match message {
-            Message::Document(document, bytes) => {
-                let node = self.node(to);
-                let primary = region(0);
-                let held = match &node.document {
-                    Some(document) => held(document),
-                    None if node.reserved => Held::Reservation { primary: &primary },
-                    None => Held::Nothing,
-                };
-                let complete = document.material_ids().iter().all(|id| bytes.contains(id) || node.materials.contains(id));
-                if accept(&region(to), held, document, &author(0)).is_ok() && complete {
-                    assert!(node.document.as_ref().is_none_or(|held| held.version < document.version), "version_never_regresses");
-                    node.document = Some(document.clone());
-                    node.materials.extend(bytes);
-                    node.status_revision += 1;
-                }
-            }
-            Message::Status(status) => {
-                if status.supersedes(self.statuses.get(&status.region)) {
-                    self.statuses.insert(status.region.clone(), status.clone());
-                    if let Some(document) = self.primary.receive_status(&author(0), status) {
-                        self.commit(document);
-                    }
-                }
-            }
-        }
-    }
-
-    /// A member that is Active holds every material of the document that made it so, and one that encrypts (the current
-    /// one) opens wherever the key is shown as Enabled.
-    fn invariant_active_holds_all_materials(&self) {
-        for number in 1..3_u8 {
-            let Some(member) = self.primary.members.get(&region(number)) else { continue };
-            let node = &self.nodes[usize::from(number) - 1];
-            if member.status == MemberStatus::Active {
-                let then = &self.history[&member.since];
-                assert!(then.material_ids().is_subset(&node.materials), "active without its materials");
-                assert!(node.materials.contains(&self.primary.current_material().unwrap().id), "decryptable_everywhere");
-            }
-            if let Some(held) = &node.document {
-                assert!(held.material_ids().is_subset(&node.materials), "a document is held without its materials");
-                assert_eq!(self.history.get(&held.version), Some(held), "a document that the primary never committed");
-            }
-        }
-    }
-
-    /// Nobody who is owed something looks as if nothing were owed.
-    fn invariant_owed_is_noticed(&self) {
-        for number in 1..3_u8 {
-            let status = self.statuses.get(&region(number));
-            let node = &self.nodes[usize::from(number) - 1];
-            let member = self.primary.members.contains_key(&region(number));
-            if member && node.document.as_ref() != Some(&self.primary) {
-                assert!(self.primary.is_owed_to(&region(number), status), "region {number} is behind and nobody knows");
-            }
-        }
-    }
-
-    /// The faults stop: what is owed is sent and arrives.
-    fn heal(&mut self) {
-        for _ in 0..10 {
-            for number in 1..3 {
-                self.sent.clear();
-                self.ship(number);
-                self.report(number);
-                for (to, message) in std::mem::take(&mut self.sent) {
-                    self.deliver(to, &message);
-                }
-            }
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
-    #[test]
-    fn any_order_and_any_repetition_converge(events in prop::collection::vec(event(), 0..120)) {
-        let mut world = World::new();
-        for event in &events {
-            world.happen(event);
-            world.invariant_active_holds_all_materials();
-            world.invariant_owed_is_noticed();
-        }
-        world.heal();
-        world.invariant_active_holds_all_materials();
-        for (number, node) in world.nodes.iter().enumerate() {
-            let name = region(u8::try_from(number).unwrap() + 1);
-            if let Some(member) = world.primary.members.get(&name) {
-                prop_assert_eq!(member.status, MemberStatus::Active, "nobody stays Creating");
-                prop_assert_eq!(node.document.as_ref(), Some(&world.primary), "convergence");
-                prop_assert!(!world.primary.is_owed_to(&name, world.statuses.get(&name)));
-            }
-        }
-    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use claviger_protocol::{Author, Enablement, Epoch, STATUS_SCHEMA, SharedDoc, StatusRecord};
+use claviger_protocol::{Author, Enablement, Epoch, MaterialEntry, STATUS_SCHEMA, SharedDoc, StatusRecord};
 use claviger_types::{
     AccountId, ClusterId, Incarnation, KeyId, KeyState, MaterialId, NodeInstance, Origin, Partition, Region, Sealed, Timestamp, TrustDomain,
 };
@@ -170,10 +170,12 @@ impl Regional {
         document.state_in(region, self.enablement(document, present))
     }
 
-    /// A key is usable while all materials that are or were current are imported (rules page, section 7).
+    /// A key is usable while all materials that are or were current are imported (rules page, section 7). One that came by union counts once
+    /// it was imported here (rule 9).
     fn lacks_imports(&self, document: &SharedDoc) -> bool {
         let is_here = |id: &MaterialId| self.imports.get(id).is_some_and(|import| import.is_present);
-        let mut needed = document.permanent_materials().peekable();
+        let counts = |material: &&MaterialEntry| !material.united || self.imports.contains_key(&material.id);
+        let mut needed = document.permanent_materials().filter(counts).peekable();
         document.origin == Origin::External && (needed.peek().is_none() || !needed.all(|material| is_here(&material.id)))
     }
 }

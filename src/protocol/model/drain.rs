@@ -9,7 +9,7 @@ use super::scope::Budget;
 use super::world::{World, number, region};
 use claviger_types::Origin;
 
-use crate::{Leaving, MemberStatus, Share};
+use crate::{Holding, Leaving, MemberStatus, Share};
 
 const ROUNDS: usize = 24;
 
@@ -19,6 +19,25 @@ impl World {
         let mut world = self.clone();
         world.drain();
         world.agrees()
+    }
+
+    /// How the fair run from here ends, for whoever reads a counterexample.
+    pub(super) fn after_drain(&self) -> String {
+        let mut world = self.clone();
+        world.drain();
+        let describe = |site: &super::world::Site| match &*site.share {
+            Share::Held(held) => {
+                let members: Vec<_> = held.document.members.iter().map(|(name, member)| format!("{name} {:?}", member.status)).collect();
+                let Holding { greatest_epoch: greatest, consent, leaving, strays, .. } = &**held;
+                let epoch = (greatest.promotions, greatest.handoffs, &greatest.author.region);
+                let (version, offer, bid) = (&held.document.version, &held.document.offer, held.bid.is_some());
+                format!(
+                    "{version} of {members:?}, greatest {epoch:?}, offer {offer:?}, {consent:?}, {leaving:?}, bid {bid}, strays {strays:?}"
+                )
+            }
+            other => format!("{other:?}"),
+        };
+        world.sites.iter().map(|site| format!("{}: {}", site.me.region, describe(site))).collect::<Vec<_>>().join("\n  ")
     }
 
     /// The fair run.
@@ -32,6 +51,7 @@ impl World {
             self.finish_handoffs();
             self.finish_promotions();
             self.exchange();
+            self.adopt_orphans();
             if *self == before {
                 break;
             }
@@ -72,6 +92,12 @@ impl World {
         if let Some(index) = newest {
             self.try_step(&Action::Report { index });
         }
+    }
+
+    /// Who has the key and is no member is found by operators.
+    fn adopt_orphans(&mut self) {
+        let count = self.sites.len();
+        (0..count * count).for_each(|pair| self.try_step(&Action::Adopt { primary: pair / count, found: pair % count }));
     }
 
     /// An offer is taken or refused; consent to which no offer came is called back.
@@ -128,7 +154,11 @@ impl World {
         };
         let asker = holders.iter().max_by_key(rank).copied().unwrap_or_default();
         self.try_step(&Action::Cancel { at: asker });
-        if let Some(lost) = self.sites[asker].holding().map(|held| number(&held.greatest_epoch.author.region)) {
+        let lost = self.sites[asker].holding().map(|held| {
+            let author = number(&held.greatest_epoch.author.region);
+            if author == asker { number(held.document.primary()) } else { author }
+        });
+        if let Some(lost) = lost {
             self.try_step(&Action::Bid { at: asker, lost });
         }
         asker

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_types::{MaterialId, Origin};
 
-use super::world::{Hashed, Site, World, number};
+use super::world::{Hashed, Site, World, first_life, number};
 use crate::{Epoch, MaterialState, MemberStatus, Share, SharedDoc, Version};
 
 pub(super) const DECRYPTABLE: &str = "decryptable_everywhere";
@@ -18,6 +18,8 @@ pub(super) const CONVERGENCE: &str = "convergence";
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ghost {
+    /// The key's first epoch.
+    pub(super) first: Epoch,
     /// The greatest epoch that each region has committed or said that it promises, in its present life.
     pub(super) promised: Vec<Epoch>,
     /// Materials that ever were current, with the line of that document.
@@ -39,6 +41,7 @@ pub(super) struct Ghost {
 impl Ghost {
     pub(super) fn new(count: usize, epoch: &Epoch) -> Self {
         Self {
+            first: epoch.clone(),
             promised: vec![epoch.clone(); count],
             ever_current: BTreeSet::new(),
             lines: BTreeMap::new(),
@@ -149,7 +152,8 @@ impl World {
     fn note_activation(&mut self, at: usize, held: &SharedDoc, document: &SharedDoc) {
         let current = document.current_material().map(|material| material.id);
         let Some(id) = current.filter(|id| held.current_material().map(|material| material.id) != Some(*id)) else { return };
-        if document.origin != Origin::External {
+        // The first material of a key is current at once (rules page, section 7): who lacks it is PendingImport.
+        if document.origin != Origin::External || held.current_material().is_none() {
             return;
         }
         let active = document.members.iter().filter(|(_, member)| member.status == MemberStatus::Active).map(|(region, _)| number(region));
@@ -180,7 +184,8 @@ impl World {
         let Some(holding) = site.holding() else { return true };
         let document = &holding.document;
         let Some(current) = document.current_material().filter(|_| document.origin == Origin::AwsKms) else { return true };
-        let owns = document.is_owned_by(&site.me);
+        // While it is offered, its owner cannot say otherwise (rule 6).
+        let owns = holding.may_change(&site.me);
         document.members.iter().filter(|(_, member)| member.status == MemberStatus::Active).all(|(region, member)| {
             let other = &self.sites[number(region)];
             let is_meant = member.life == Some(other.me.incarnation) || (owns && site.lives.get(region) == Some(&other.me.incarnation));
@@ -206,6 +211,19 @@ impl World {
             let was_current = |id: &MaterialId| self.ghost.ever_current.iter().any(|(_, current)| current == id);
             materials.is_none_or(|ids| ids.iter().all(|id| !was_current(id) || document.names_material(id)))
         })
+    }
+
+    /// Region `at`, a primary all of whose members are gone, is about to destroy the last copy. A region that a restore has brought back
+    /// to life since, or that became a member on a line that a restore cut off, does not keep it from that.
+    pub(super) fn excuse_end(&mut self, at: usize) {
+        let Some(owned) = self.sites[at].owned() else { return };
+        let others = self.sites.iter().enumerate().filter(|(number, site)| *number != at && site.holding().is_some());
+        let mut in_the_way = others
+            .filter(|(number, site)| site.me.incarnation == first_life(*number) && owned.document.members.contains_key(&site.me.region));
+        if in_the_way.next().is_none() {
+            let all: Vec<_> = self.ghost.ever_current.iter().map(|(_, id)| *id).collect();
+            self.ghost.excused.extend(all);
+        }
     }
 
     /// Region `at` is about to be taken back to its backup. What only it had, and those who are leaving anyway, is lost to the disaster.

@@ -8,7 +8,9 @@ mod drain;
 mod ghost;
 #[cfg(feature = "known-bugs")]
 mod planted;
+mod random;
 mod scope;
+mod step;
 mod world;
 
 use std::time::{Duration, Instant};
@@ -127,5 +129,5 @@ fn explore_all(deep: bool, states: usize) {
 #[test]
 fn every_scope_holds() {
     let states = std::env::var("CLAVIGER_MODEL_STATES").ok().and_then(|text| text.parse().ok());
-    explore_all(states.is_some(), states.unwrap_or(4_000));
+    explore_all(states.is_some(), states.unwrap_or(12_000));
 }

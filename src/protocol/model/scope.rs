@@ -20,7 +20,8 @@ pub(super) struct Budget {
     pub(super) deletions: u8,
     pub(super) cancels: u8,
     pub(super) restores: u8,
-    /// Imports that are taken away again.
+    /// Imports, and imports that are taken away again.
+    pub(super) imports: u8,
     pub(super) losses: u8,
     /// Regions that may ask for a promotion.
     pub(super) bidders: Vec<usize>,
@@ -78,8 +79,13 @@ impl World {
     }
 
     fn replicated(count: usize, origin: Origin) -> Self {
+        Self::replicated_to(count, count, origin)
+    }
+
+    /// The first `having` of `count` regions have the key.
+    fn replicated_to(count: usize, having: usize, origin: Origin) -> Self {
         let mut world = Self::founded(count, origin);
-        for target in 1..count {
+        for target in 1..having {
             world.budget.replications = 1;
             world = world.act(&[Action::Reserve { at: target, primary: 0 }, Action::Replicate { primary: 0, target }]).quiet();
         }
@@ -129,9 +135,7 @@ impl World {
 
 /// A region joins while the key is rotated, twice, and members are detached.
 fn rotation(deep: bool) -> World {
-    let mut world = World::founded(3, Origin::AwsKms);
-    world.budget.replications = 1;
-    let world = world.act(&[Action::Reserve { at: 1, primary: 0 }, Action::Replicate { primary: 0, target: 1 }]).quiet();
+    let world = World::replicated_to(3, 2, Origin::AwsKms);
     let budget = Budget { rotations: if deep { 3 } else { 2 }, detaches: 1 + u8::from(deep), replications: 1, ..Budget::default() };
     world.with(budget)
 }
@@ -229,7 +233,7 @@ fn restore(deep: bool) -> World {
 /// its import away.
 fn imports(deep: bool) -> World {
     let world = World::imported();
-    world.with(Budget { rotations: 1, handoffs: 1, losses: 1, detaches: u8::from(deep), ..Budget::default() })
+    world.with(Budget { rotations: 1, handoffs: 1, losses: 1, imports: u8::from(deep), detaches: u8::from(deep), ..Budget::default() })
 }
 
 /// A little of everything.
@@ -250,24 +254,22 @@ fn everything(deep: bool) -> World {
 }
 
 impl World {
+    /// Three regions have the key, one has not; each region's backup is what it has now.
+    pub(super) fn spread(origin: Origin, budget: Budget) -> Self {
+        let mut world = Self::replicated_to(4, 3, origin);
+        world.sites.iter_mut().for_each(|site| site.backup = site.share.clone());
+        world.allowing(budget)
+    }
+
     /// See [`imports`].
     fn imported() -> Self {
         let mut world = Self::replicated(3, Origin::External);
         world.budget.handoffs = 9;
         let mut world = world.handed_over(0, 1).quiet();
-        let second = world.mint();
-        for at in [1, 0, 2] {
-            let site = &world.sites[at];
-            let holding = site.holding().unwrap();
-            // Every region imports the first material too.
-            let first = holding.document.materials[0].id;
-            let both = [(first, None), (second, (at == 1).then_some(claviger_types::ImportType::NewKeyMaterial))];
-            for (id, import_type) in both {
-                let site = &world.sites[at];
-                let change = site.holding().unwrap().import(&site.here(), id, import_type).unwrap();
-                world.commit_and_settle(at, change);
-            }
-            world = world.quiet();
+        world.budget.imports = 6;
+        // The first material, then another that waits for its rotation: first at the primary, then everywhere.
+        for at in [1, 0, 2, 1, 0, 2] {
+            world = world.act(&[Action::Import { at }]).quiet();
         }
         world.handed_over(1, 0).quiet()
     }

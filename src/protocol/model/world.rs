@@ -146,10 +146,10 @@ pub(super) struct World {
 impl World {
     /// `count` regions that are each other's peers; the first has created a key.
     pub(super) fn founded(count: usize, origin: Origin) -> Self {
-        let author = |number: usize| Author { region: region(number).clone(), incarnation: life(number, 0) };
+        let author = |number: usize| Author { region: region(number).clone(), incarnation: first_life(number) };
         let sites: Vec<Site> = (0..count)
             .map(|number| {
-                let peers = (0..count).filter(|peer| *peer != number).map(|peer| (region(peer).clone(), life(peer, 0)));
+                let peers = (0..count).filter(|peer| *peer != number).map(|peer| (region(peer).clone(), first_life(peer)));
                 Site {
                     me: author(number),
                     share: Hashed::new(Share::NOTHING),
@@ -168,7 +168,8 @@ impl World {
             usage: KeyUsage::EncryptDecrypt,
             origin,
             created_at: NOW,
-            material: Some(material(0)),
+            // An imported key waits for its first material.
+            material: (origin == Origin::AwsKms).then(|| material(0)),
         });
         let mut world = Self {
             ghost: Ghost::new(count, &document.version.epoch),
@@ -275,9 +276,14 @@ impl World {
     }
 }
 
-/// A region's life by its number.
-pub(super) fn life(number: usize, restores: u8) -> Incarnation {
-    Incarnation::from_bytes([u8::try_from(number).unwrap() * 16 + restores; 16])
+/// A region's first life.
+pub(super) fn first_life(number: usize) -> Incarnation {
+    Incarnation::from_bytes([u8::try_from(number).unwrap() * 16; 16])
+}
+
+/// The life after a restore.
+pub(super) fn next_life(life: Incarnation) -> Incarnation {
+    Incarnation::from_bytes(life.as_bytes().map(|byte| byte + 1))
 }
 
 pub(super) fn material(number: u8) -> MaterialId {
