@@ -28,6 +28,7 @@ use crate::cache::AliasTarget;
 use crate::cached_key::CachedKey;
 use crate::caller::Caller;
 use crate::error::Fault;
+use crate::service::Opened;
 use crate::{Context, Service};
 
 /// How often one request follows an alias that moves away, or decides on a key that changes, under it. Each time somebody's change
@@ -149,7 +150,7 @@ impl<R: consensus::Region> Service<R> {
     /// asked again when anything of the key, its grants among it, has changed before it is done. Call after [`Service::gate`].
     pub(crate) fn decided<T>(&self, key_id: &KeyId, decide: impl Fn(Option<Arc<CachedKey>>) -> Result<T, ApiError>) -> Result<T, ApiError> {
         for _ in 0..FOLLOWED_MAX {
-            let Some((key, stamp)) = self.opened_at(key_id)? else { return decide(None) };
+            let Some(Opened { key, stamp }) = self.opened_at(key_id)? else { return decide(None) };
             let decided = decide(Some(Arc::clone(&key)));
             if self.cache.is_current(&key, stamp) {
                 return decided;

@@ -191,13 +191,13 @@ impl<R: consensus::Region> Service<R> {
 
     /// The opened key of this id, whoever owns it. Call after [`Service::gate`].
     pub(crate) fn opened(&self, key_id: &KeyId) -> Result<Option<Arc<CachedKey>>, Fault> {
-        Ok(self.opened_at(key_id)?.map(|(key, _)| key))
+        Ok(self.opened_at(key_id)?.map(|opened| opened.key))
     }
 
-    /// The same, and the state of invalidations before the key was read, unless it was cached.
-    pub(crate) fn opened_at(&self, key_id: &KeyId) -> Result<Option<(Arc<CachedKey>, Option<Stamp>)>, Fault> {
+    /// The same, with what shows later whether it has changed.
+    pub(crate) fn opened_at(&self, key_id: &KeyId) -> Result<Option<Opened>, Fault> {
         if let Some(key) = self.cache.get(key_id) {
-            return Ok(Some((key, None)));
+            return Ok(Some(Opened { key, stamp: None }));
         }
         // Before the tables are looked at: whatever changes from here on makes the insert below a refusal.
         let stamp = self.cache.stamp(key_id);
@@ -205,7 +205,7 @@ impl<R: consensus::Region> Service<R> {
         let key = Arc::new(key);
         // Refused or not, the key was read after this request's gate and serves it.
         self.cache.insert(stamp, &key);
-        Ok(Some((key, Some(stamp))))
+        Ok(Some(Opened { key, stamp: Some(stamp) }))
     }
 
     /// The stored record of this ARN, for management. Call after [`Service::gate`].
@@ -213,4 +213,11 @@ impl<R: consensus::Region> Service<R> {
         let record = read::key(&self.region.tables(), &arn.key_id).map_err(Fault::from)?;
         record.filter(|record| record.document.account == arn.account).ok_or_else(|| ApiError::not_found(arn))
     }
+}
+
+/// A key as it was at some moment.
+pub(crate) struct Opened {
+    pub(crate) key: Arc<CachedKey>,
+    /// The state of invalidations before it was read; `None` if it was cached.
+    pub(crate) stamp: Option<Stamp>,
 }

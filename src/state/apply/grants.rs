@@ -103,8 +103,11 @@ impl Step<'_> {
     }
 }
 
-/// Every row that a grant has in an index, and what the row holds.
-pub(super) fn index_rows(key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<Vec<(Table, Vec<u8>, Vec<u8>)>, StateError> {
+/// A row, and what it holds.
+pub(super) type IndexRow = (Table, Vec<u8>, Vec<u8>);
+
+/// Every row that a grant has in an index.
+pub(super) fn index_rows(key_id: &KeyId, grant_id: &GrantId, record: &GrantRecord) -> Result<Vec<IndexRow>, StateError> {
     let by_grantee = [grantee_prefix(key_id, &record.grantee).as_slice(), grant_id.as_bytes()].concat();
     let mut rows = vec![(Table::GrantsByGrantee, by_grantee, encoded(record, Table::GrantsByGrantee)?)];
     if let Some(retiring) = &record.retiring {

@@ -10,7 +10,7 @@ use claviger_types::{
 };
 
 use super::{Machine, Rows, create, disable, founded, once};
-use crate::apply::grants::index_rows;
+use crate::apply::grants::{IndexRow, index_rows};
 use crate::random_commands::access::principal;
 use crate::random_commands::{account, add_peer, author, key, region};
 use crate::read::{self, counter};
@@ -28,7 +28,7 @@ pub(super) fn counted(machine: &Machine) -> Vec<(String, u64)> {
 
 /// A grant is of a key, is found by everything that it is indexed by, and nothing else is indexed.
 pub(super) fn invariant_grants_fit(machine: &Machine) {
-    let mut rows: BTreeSet<(Table, Vec<u8>, Vec<u8>)> = BTreeSet::new();
+    let mut rows: BTreeSet<IndexRow> = BTreeSet::new();
     let mut named = BTreeSet::new();
     for (row, bytes) in machine.table(Table::Grants) {
         let (key_id, grant_id) = read::grant_of_row(Table::Grants, &row).unwrap();
