@@ -293,7 +293,7 @@ impl SharedDoc {
         if !self.key_id.is_multi_region() && !self.members.is_empty() {
             return Err(DocumentError::Membership);
         }
-        if self.members.len() > REGIONS_MAX || self.materials.len() > MATERIALS_PER_KEY_MAX {
+        if self.members.len() > REGIONS_MAX || self.materials.len() > MATERIALS_PER_KEY_MAX || !self.version.is_in_range() {
             return Err(DocumentError::TooLarge);
         }
         let waits_for_import = self.origin == Origin::External && self.permanent_materials().next().is_none();

@@ -6,8 +6,8 @@ pub enum DocumentError {
     /// Its members do not fit its key id or its primary.
     #[error("the members do not fit the key id or the primary")]
     Membership,
-    /// More members or materials than a key may have.
-    #[error("more members or materials than a key may have")]
+    /// More members or materials than a key may have, or a greater version or longer text than there can be.
+    #[error("more than a key may have of something")]
     TooLarge,
     /// Not exactly one material is current.
     #[error("not exactly one material is current")]

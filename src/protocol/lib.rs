@@ -16,6 +16,15 @@
 //! | 8 deletion | [`Holding::schedule_deletion`], [`Holding::delivered`], [`Holding::destroy`], [`Holding::release`] | `deletion` |
 //! | 10 reservation, 11 restore | [`Share::reserve`], [`Share::lapse`], [`SharedDoc::add_member`], [`Share::restored`] | `share`, `membership` |
 //!
+//! What a driver has to see to besides, since these functions cannot:
+//!
+//! * The bytes of the materials that a [`Change`] adds are committed in the same step, and those of [`Intent::Erase`] are destroyed.
+//! * A primary calls [`Holding::settle`] after each change of its share, its statuses or its peers, until nothing changes.
+//! * It says which status it has taken in which epoch ([`Holding::delivered`]), and only while it owns the document.
+//! * A refusal of a document as not newer, promised or lacking bytes is followed by a fresh status to its sender.
+//! * A region that is created again needs the key's id secret again: whoever's status says `Gone`, or nothing, is sent it.
+//! * With [`Answer::Promised`] go the bytes that the asker lacks; the answer leaves after the promise is committed.
+//!
 //! What a key does while one region alone has it is in `life`. `model` runs these same functions in every order that it can
 //! reach; `known_bugs` breaks them on purpose, so that the model shows it would notice.
 

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::known_bugs::bug;
 use crate::rotation::ship;
-use crate::{Bid, Change, Epoch, Here, Holding, Leaving, MemberStatus, Order, Presence, Refused, Share, SharedDoc, StatusRecord};
+use crate::{
+    Bid, Change, DocumentError, Epoch, Here, Holding, Leaving, MemberStatus, Order, Presence, Refused, Share, SharedDoc, StatusRecord,
+};
 
 /// What an asker wants of every member: to refuse whatever is below `epoch`, whose author it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -73,10 +75,13 @@ pub enum PromotionError {
 /// A member's side: promises `ask` and says what it has, or says why not. The change is committed before the answer leaves.
 ///
 /// # Errors
-/// [`Refused::NotAdmitted`]: the asker is no peer in its admitted life.
+/// [`Refused::NotAdmitted`]: the asker is no peer in its admitted life. [`Refused::Malformed`]: there is no such epoch.
 pub fn promise(here: &Here<'_>, share: &Share, ask: &Ask) -> Result<(Change<Share>, Answer), Refused> {
     if !here.admits(&ask.epoch.author) {
         return Err(Refused::NotAdmitted);
+    }
+    if !ask.epoch.is_in_range() {
+        return Err(Refused::Malformed(DocumentError::TooLarge));
     }
     let unchanged = Change { next: share.clone(), intents: Vec::new() };
     Ok(match share {
@@ -153,7 +158,8 @@ impl Holding {
     /// otherwise.
     pub fn outbid(&self, here: &Here<'_>, greater: &Epoch) -> Change<Self> {
         let unchanged = Change { next: self.clone(), intents: Vec::new() };
-        let Some(bid) = self.bid.as_ref().filter(|_| *greater > self.greatest_epoch) else { return unchanged };
+        let is_news = *greater > self.greatest_epoch && greater.is_in_range();
+        let Some(bid) = self.bid.as_ref().filter(|_| is_news) else { return unchanged };
         if greater.author.region == bid.order.lost || greater.author.region == here.me.region {
             return self.bid_above(here, greater, &bid.order);
         }

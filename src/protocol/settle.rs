@@ -70,7 +70,8 @@ impl Holding {
             .iter()
             .filter(move |(region, status)| {
                 let is_alive = bug!(IncarnationIgnored) || lives.get(*region) == Some(&status.incarnation);
-                status.key_id == key_id && **region == status.region && **region != me && is_alive
+                let is_sane = status.greatest_epoch.is_in_range() && status.version.is_in_range();
+                status.key_id == key_id && **region == status.region && **region != me && is_alive && is_sane
             })
             .map(|(_, status)| status)
     }

@@ -34,7 +34,22 @@ pub struct Version {
     pub revision: u64,
 }
 
+/// Promotions, handoffs and revisions are below this, whoever says so: no sum of one overflows.
+const COUNT_MAX: u64 = 1 << 62;
+
+impl Epoch {
+    /// Whether one can be counted on from here. A peer's word is not believed otherwise.
+    pub const fn is_in_range(&self) -> bool {
+        self.promotions < COUNT_MAX && self.handoffs < COUNT_MAX
+    }
+}
+
 impl Version {
+    /// Whether one can be counted on from here.
+    pub const fn is_in_range(&self) -> bool {
+        self.epoch.is_in_range() && self.revision < COUNT_MAX
+    }
+
     /// The first version of a document that `author` creates.
     pub const fn first(author: Author) -> Self {
         Self { epoch: Epoch { promotions: 0, handoffs: 0, author }, revision: 1 }

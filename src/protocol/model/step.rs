@@ -6,7 +6,9 @@ use claviger_types::{ImportType, Origin, RotationType};
 
 use super::action::Action;
 use super::world::{Hashed, NOW, World, next_life, number, region};
-use crate::{Answer, Answers, Change, Epoch, Intent, Leaving, MaterialState, Order, Refused, Share, Statuses, Version, promise, receive};
+use crate::{
+    Answer, Answers, Change, Epoch, Intent, Leaving, MaterialState, Order, Refused, Share, SharedDoc, Statuses, Version, promise, receive,
+};
 
 impl World {
     /// The world after `action`; `None` when it is refused, or changes nothing.
@@ -133,7 +135,7 @@ impl World {
     fn deliver(&mut self, version: &Version, to: usize) -> Option<()> {
         let document = self.documents.get(version)?.clone();
         let sender = version.epoch.author.clone();
-        let bytes = if document.origin == Origin::AwsKms { document.material_ids() } else { BTreeSet::new() };
+        let bytes = self.shipped(&document, to);
         let site = &self.sites[to];
         match receive(&site.here(), &site.share, &document, &bytes, &sender) {
             Ok(change) => self.commit(to, change),
@@ -142,6 +144,18 @@ impl World {
             Err(_) => return None,
         }
         Some(())
+    }
+
+    /// As the shipper does: the bytes that the target has not named, in the life that the author admits. Of a message from another life of
+    /// the author nobody knows any more what it had; all, then.
+    fn shipped(&self, document: &SharedDoc, to: usize) -> BTreeSet<claviger_types::MaterialId> {
+        if document.origin != Origin::AwsKms {
+            return BTreeSet::new();
+        }
+        let author = &self.sites[number(document.primary())];
+        let status = author.statuses.get(region(to)).filter(|status| author.lives.get(region(to)) == Some(&status.incarnation));
+        let named = status.filter(|_| document.version.epoch.author == author.me).map(|status| &status.materials);
+        document.material_ids().into_iter().filter(|id| !named.is_some_and(|named| named.contains(id))).collect()
     }
 
     fn take_report(&mut self, index: usize) -> Option<()> {

@@ -121,3 +121,20 @@ fn rule_11_another_life_is_detached_and_its_word_void() {
     let refused = receive(&here, &Share::Held(Box::new(first)), &settled.document, &settled.materials, &author(0));
     assert_eq!(refused, Err(Refused::NotAdmitted));
 }
+
+#[test]
+fn counts_that_cannot_be_gone_on_from_are_not_believed() {
+    let [primary, first, _] = everywhere(Origin::AwsKms);
+    let absurd = Epoch { promotions: u64::MAX, handoffs: 0, author: author(2) };
+    let ask = Ask { key_id: primary.document.key_id, epoch: absurd.clone() };
+    let answer = at(1, |here| promise(here, &Share::Held(Box::new(first.clone())), &ask));
+    assert_eq!(answer.unwrap_err(), Refused::Malformed(DocumentError::TooLarge));
+    let mut statuses = told(&[(1, &first)]);
+    statuses.get_mut(&region(1)).unwrap().greatest_epoch = absurd.clone();
+    assert_eq!(at(0, |here| primary.settle(here, &statuses)).next, primary);
+    let asker = at(1, |here| first.bid(here, &order(0))).unwrap().next;
+    assert_eq!(at(1, |here| asker.outbid(here, &absurd)).next, asker);
+    let mut document = primary.document.clone();
+    document.version.epoch = Epoch { author: author(0), ..absurd };
+    assert_eq!(document.validate(), Err(DocumentError::TooLarge));
+}
