@@ -347,7 +347,10 @@ def test_a_key_in_other_regions_waits_for_the_protocol(deployment):
     key_id = kms.create_key(MultiRegion=True)["KeyMetadata"]["KeyId"]
     kms.replicate_key(KeyId=key_id, ReplicaRegion="us-east-1")
     deployment.await_enabled("us-east-1", key_id)
-    for region in [REGION, "us-east-1"]:
-        there = deployment.kms(region)
-        for call in [there.rotate_key_on_demand, there.enable_key_rotation, there.schedule_key_deletion]:
-            assert "other regions" in refused(lambda: call(KeyId=key_id), "UnsupportedOperationException")
+    replica = deployment.kms("us-east-1")
+    for there in [kms, replica]:
+        assert "other regions" in refused(lambda: there.schedule_key_deletion(KeyId=key_id), "UnsupportedOperationException")
+    # Its primary alone rotates it.
+    for call in [replica.rotate_key_on_demand, replica.enable_key_rotation, replica.disable_key_rotation]:
+        assert "primary" in refused(lambda: call(KeyId=key_id), "UnsupportedOperationException")
+    kms.enable_key_rotation(KeyId=key_id)
