@@ -262,6 +262,26 @@ fn a_right_that_is_taken_away_between_two_decisions_is_not_used() {
     node.get(Operation::DescribeKey, &json!({"KeyId": "alias/a"}));
 }
 
+/// A refusal that depended on whether both keys are one would tell which key another account's alias names.
+#[test]
+fn re_encrypting_does_not_tell_which_key_another_accounts_alias_names() {
+    let (_, node) = with_bob();
+    let (key, other) = (node.create_key(false), node.create_key(false));
+    node.create_alias("alias/same", &key);
+    node.create_alias("alias/else", &other);
+    let statement = json!([{"Effect": "Allow", "Principal": {"AWS": arn_of(&carol())}, "Action": "kms:ReEncryptFrom", "Resource": "*",
+        "Condition": {"Bool": {"kms:ReEncryptOnSameKey": "true"}}}]);
+    put(&node, &key, &policy(&statement));
+    let blob = node.encrypt(&key, b"x");
+    let refused = |alias: &str| {
+        let body = json!({"CiphertextBlob": blob, "DestinationKeyId": alias_arn(alias)});
+        let error = node.ask(carol(), Operation::ReEncrypt, &body).unwrap_err();
+        (error.code, error.message.replace(alias, "alias"))
+    };
+    assert_eq!(refused("alias/same"), refused("alias/else"));
+    assert!(refused("alias/same").1.contains("kms:ReEncryptTo"));
+}
+
 /// No moment had both the old policy and the new grant.
 #[test]
 fn policy_and_grants_are_of_one_moment() {
