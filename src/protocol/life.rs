@@ -51,13 +51,6 @@ impl SharedDoc {
     }
 
     /// EnableKeyRotation with a period, or DisableKeyRotation. Enabled again with the same period, the schedule stays.
-    ///
-    /// # Errors
-    /// When another region has the key.
-    pub fn set_rotation(&self, me: &Author, period_days: Option<u16>, now: Timestamp) -> Result<Self, LifeError> {
-        self.next_alone(me)?.with_rotation(period_days, now)
-    }
-
     pub(crate) fn with_rotation(self, period_days: Option<u16>, now: Timestamp) -> Result<Self, LifeError> {
         let mut next = self.clone();
         next.rotation = match period_days {
@@ -68,11 +61,11 @@ impl SharedDoc {
         Ok(next)
     }
 
-    /// RotateKeyOnDemand: `new` becomes current, or for an imported key the material that waits for it. The automatic schedule stays.
+    /// RotateKeyOnDemand of an imported key: the material that waits for it becomes current.
     ///
     /// # Errors
     /// See [`LifeError`].
-    pub fn rotate_on_demand(&self, me: &Author, new: Option<MaterialId>, now: Timestamp) -> Result<Self, LifeError> {
+    pub fn rotate_on_demand(&self, me: &Author, now: Timestamp) -> Result<Self, LifeError> {
         let mut next = self.next_alone(me)?;
         if self.rotation.on_demand_used >= ON_DEMAND_ROTATIONS_MAX {
             return Err(LifeError::TooManyRotations);
@@ -80,27 +73,9 @@ impl SharedDoc {
         if self.rotation.next_at.is_some_and(|due| due.since(now) < ROTATION_DUE_SOON) {
             return Err(LifeError::RotationDue);
         }
-        let new = match self.origin {
-            Origin::AwsKms => new.ok_or(LifeError::NothingPending)?,
-            Origin::External => self.pending_material().ok_or(LifeError::NothingPending)?.id,
-        };
+        let new = self.pending_material().filter(|_| self.origin == Origin::External).ok_or(LifeError::NothingPending)?.id;
         next.rotation.on_demand_used += 1;
         next.make_current(new, RotationType::OnDemand, now)?;
-        Ok(next)
-    }
-
-    /// The automatic rotation, once it is due.
-    ///
-    /// # Errors
-    /// See [`LifeError`].
-    pub fn rotate_when_due(&self, me: &Author, new: MaterialId, now: Timestamp) -> Result<Self, LifeError> {
-        let mut next = self.next_alone(me)?;
-        let (Some(due), Some(days)) = (self.rotation.next_at, self.rotation.period_days) else { return Err(LifeError::NotDue) };
-        if due > now || self.origin != Origin::AwsKms {
-            return Err(LifeError::NotDue);
-        }
-        next.rotation.next_at = Some(now.plus(DAY * u32::from(days)));
-        next.make_current(new, RotationType::Automatic, now)?;
         Ok(next)
     }
 

@@ -70,7 +70,7 @@ impl Step<'_> {
         {
             return Ok(Err(Refusal::Life(LifeRefusal::NothingPending)));
         }
-        let document = granted!(record.document.rotate_on_demand(&me.author(), None, self.now));
+        let document = granted!(record.document.rotate_on_demand(&me.author(), self.now));
         self.put_document(record, document)?;
         Ok(Ok(Response::Done))
     }
