@@ -6,8 +6,8 @@
 //! How the rules page is read:
 //!
 //! * An explicit Deny in any document wins. A Deny to an account is one to everybody in it.
-//! * In the key's account, a key policy that names a user, a session, the root or everybody suffices, and neither a boundary nor
-//!   a session policy that merely does not allow takes that away; one that names a role suffices within both; one that names the
+//! * In the key's account, a key policy that names a user, a session or the root suffices, and neither a boundary nor a session
+//!   policy that merely does not allow takes that away; one that names a role or everybody suffices within both; one that names the
 //!   account lets the caller's own policies decide, within both. AWS's IAM User Guide has the same three cases.
 //! * From another account, the key policy must name the caller or its account, and the caller's own policies, boundary and
 //!   session policy must allow too. Actions outside the list of the rules page never cross.
